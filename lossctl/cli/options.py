@@ -1,0 +1,187 @@
+"""Options that commands share: declared once, each with its environment variable."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args
+
+import typer
+
+from lossctl.cli.complete import complete_columns, complete_losses
+from lossctl.errors import UsageError
+
+
+def option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 - Typer's own word
+    """Declare an option that ``LOSSCTL_<NAME>`` sets where the flag does not."""
+    long = next(name for name in names if name.startswith("--")).split("/")[0]
+    variable = f"LOSSCTL_{long.removeprefix('--').replace('-', '_').upper()}"
+    return typer.Option(*names, help=help, envvar=variable, show_envvar=False, **more)
+
+
+Predictions = Annotated[
+    str, typer.Argument(metavar="PREDICTIONS", help="CSV or Parquet file with the predictions.")
+]
+Targets = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TARGETS]",
+        help="File with the truth, in the same row order; without it PREDICTIONS holds both.",
+    ),
+]
+Losses = Annotated[
+    list[str],
+    option(
+        "--loss",
+        "-l",
+        metavar="SPEC",
+        help="Loss such as huber:delta=1.5; several by commas or repeated; @regression is a "
+        "family. See `lossctl losses`.",
+        autocompletion=complete_losses,
+    ),
+]
+Pred = Annotated[
+    str | None,
+    option(
+        "--pred",
+        "-p",
+        metavar="COLUMNS",
+        help="Column of the prediction: a name, a,b,c, or a glob 'p_*'.",
+        autocompletion=complete_columns,
+    ),
+]
+Target = Annotated[
+    str | None,
+    option(
+        "--target",
+        "-t",
+        metavar="COLUMNS",
+        help="Column of the target, as --pred.",
+        autocompletion=complete_columns,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    option(
+        "--col",
+        metavar="ROLE=COLUMNS",
+        help="Columns of any role, for all losses or for one (bce.target=label); repeatable.",
+    ),
+]
+Group = Annotated[
+    str | None,
+    option(
+        "--group",
+        metavar="COLUMN",
+        help="Rows with the same value belong together, for losses over groups (triplet).",
+        autocompletion=complete_columns,
+    ),
+]
+Positive = Annotated[
+    str | None,
+    option("--positive", metavar="LABEL", help="Text label that counts as 1; all others are 0."),
+]
+Classes = Annotated[
+    str | None,
+    option(
+        "--classes",
+        metavar="A,B,C",
+        help="Class names in the order of the prediction columns; their suffixes by default.",
+    ),
+]
+Nulls = Annotated[
+    str, option("--nulls", metavar="error|drop", help="What to do about missing values.")
+]
+Nonfinite = Annotated[
+    str,
+    option(
+        "--nonfinite", metavar="error|drop|keep", help="What to do about NaN and infinite values."
+    ),
+]
+Ci = Annotated[
+    str,
+    option("--ci", metavar="LEVEL|off", help="Level of the confidence intervals."),
+]
+Format = Annotated[
+    str,
+    option(
+        "--format",
+        "-f",
+        metavar="table|json|jsonl|csv|md|value",
+        help="Form of the result; value is the bare number.",
+    ),
+]
+Output = Annotated[
+    str | None,
+    option("--output", "-o", metavar="FILE", help="Write the result there instead of stdout."),
+]
+Reports = Annotated[
+    list[str] | None,
+    option(
+        "--report",
+        metavar="FMT=FILE",
+        help="Write a further report from the same pass; repeatable.",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    option("--jobs", "-j", metavar="N", min=1, help="Threads; all usable cores by default."),
+]
+ChunkRows = Annotated[
+    int | None,
+    option("--chunk-rows", metavar="N", min=1, help="Rows held at a time; never changes a digit."),
+]
+Quiet = Annotated[bool, option("--quiet", "-q", help="No notes on stderr.")]
+Color = Annotated[str, option("--color", metavar="auto|always|never", help="Colour in the table.")]
+Debug = Annotated[bool, option("--debug", help="Show the traceback of an error.")]
+
+
+def one_of(name: str, value: str, choices: Any) -> Any:
+    """Give the value of an option back when it is among the choices of a ``Literal``.
+
+    Raises
+    ------
+    UsageError
+        It is not.
+
+    """
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise UsageError(f"{name} takes {' | '.join(allowed)}, not {value!r}")
+    return value
+
+
+def confidence(text: str) -> float | None:
+    """Read the level of intervals; None for ``off``.
+
+    Raises
+    ------
+    UsageError
+        The text is neither ``off`` nor a number between 0 and 1.
+
+    """
+    if text == "off":
+        return None
+    try:
+        level = float(text)
+    except ValueError:
+        level = 0.0
+    if not 0.0 < level < 1.0:
+        raise UsageError(f"--ci takes a level between 0 and 1, as in 0.95, or off, not {text!r}")
+    return level
+
+
+def columns(pred: str | None, target: str | None, given: list[str] | None) -> dict[str, str]:
+    """Join ``--pred``, ``--target`` and every ``--col`` into role to columns.
+
+    Raises
+    ------
+    UsageError
+        A ``--col`` is not of the form ROLE=COLUMNS.
+
+    """
+    told = {}
+    for text in given or []:
+        role, equals, names = text.partition("=")
+        if not (role and equals and names):
+            raise UsageError(f"--col takes ROLE=COLUMNS, not {text!r}", hint="as in --col left=a,b")
+        told[role] = names
+    return told | {k: v for k, v in (("prediction", pred), ("target", target)) if v is not None}

@@ -1,0 +1,1 @@
+"""Where rows come from: formats, columns bound to roles, pairing, and what to do about gaps."""

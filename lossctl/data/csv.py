@@ -1,0 +1,174 @@
+"""CSV and TSV: parsed by Arrow, in parallel over byte ranges that end at line ends.
+
+A cut is right only where it is not inside quotes. Each range counts its quote characters: when
+every range holds an even number, every cut lies outside quotes. A range with an odd number raises
+`QuotedLineBreak`, and the caller takes the slow road over the whole file in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv as pacsv
+
+from lossctl.data.source import Fragment, Source, Wanted
+from lossctl.errors import InputError, LossctlError, Place
+
+RANGE_BYTES = 8 << 20
+NULLS = ["", "NA", "N/A", "null", "NULL", "Null", "None"]
+"""Texts that mean a missing value; ``nan`` is a number that is not one, which is another thing."""
+
+
+class QuotedLineBreak(Exception):  # noqa: N818 - a signal, not a failure
+    """A byte range ends inside quotes: the file must be read in order."""
+
+
+def describe(path: Path) -> Source:
+    """Read the header line.
+
+    Raises
+    ------
+    InputError
+        The file has no header, or one that names a column twice.
+
+    """
+    with _located(str(path)):
+        names = pacsv.open_csv(
+            pa.py_buffer(_header(path)), parse_options=_dialect(str(path))
+        ).schema.names
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        message = f"the header names {', '.join(map(repr, repeated))} more than once"
+        raise InputError(message, place=Place(str(path)))
+    return Source(str(path), "csv", dict.fromkeys(names), None, path.stat().st_size)
+
+
+def split(source: Source) -> list[Fragment]:
+    """Cut into byte ranges of about `RANGE_BYTES` that end at line ends."""
+    fragments = []
+    start = len(_header(Path(source.path)))
+    with Path(source.path).open("rb") as file:
+        while start < source.size:
+            file.seek(min(start + RANGE_BYTES, source.size))
+            file.readline()
+            stop = min(file.tell(), source.size)
+            fragments.append(Fragment(source, start, stop))
+            start = stop
+    return fragments or [whole(source)]
+
+
+def whole(source: Source) -> Fragment:
+    """Give everything after the header; ``stop`` 0 stands for the end of the file."""
+    return Fragment(source, len(_header(Path(source.path))), 0)
+
+
+def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBatch]:
+    """Parse the fragment's lines; a range all at once, the whole file as a stream.
+
+    Raises
+    ------
+    InputError
+        A line has too few or too many fields, or a word stands in a number column.
+    QuotedLineBreak
+        The range ends inside quotes.
+
+    """
+    source = fragment.source
+    with Path(source.path).open("rb") as file:
+        file.seek(fragment.start)
+        if fragment.stop:
+            yield from _read_range(file.read(fragment.stop - fragment.start), source, wanted, rows)
+        elif fragment.start < source.size:
+            yield from _read_stream(pa.PythonFile(file, "r"), source, wanted, rows)
+
+
+def rows_before(fragment: Fragment) -> int:
+    """Count the rows that precede the fragment in its file, by reading them: for messages only."""
+    source, first = fragment.source, whole(fragment.source).start
+    wanted: Wanted = {source.names[0]: "text"}
+    pieces = [piece for piece in split(source) if first <= piece.start < fragment.start]
+    return sum(batch.num_rows for piece in pieces for batch in read(piece, wanted, 1 << 20))
+
+
+def _read_range(data: bytes, source: Source, wanted: Wanted, rows: int) -> Iterator[pa.RecordBatch]:
+    quotes = data.count(b'"')
+    if quotes % 2:
+        raise QuotedLineBreak
+    with _located(source.path, source, wanted):
+        table = pacsv.read_csv(
+            pa.py_buffer(data),
+            read_options=pacsv.ReadOptions(
+                column_names=source.names, use_threads=False, block_size=1 << 20
+            ),
+            parse_options=_dialect(source.path, quoted_breaks=quotes > 0),
+            convert_options=_conversion(wanted),
+        )
+    yield from table.to_batches(max_chunksize=rows)
+
+
+def _read_stream(
+    file: pa.NativeFile, source: Source, wanted: Wanted, rows: int
+) -> Iterator[pa.RecordBatch]:
+    with _located(source.path, source, wanted):
+        reader = pacsv.open_csv(
+            file,
+            read_options=pacsv.ReadOptions(column_names=source.names, block_size=4 << 20),
+            parse_options=_dialect(source.path, quoted_breaks=True),
+            convert_options=_conversion(wanted),
+        )
+        for batch in reader:
+            for start in range(0, batch.num_rows, rows):
+                yield batch.slice(start, rows)
+
+
+def _header(path: Path) -> bytes:
+    """Read the header, which may hold quoted line breaks."""
+    with path.open("rb") as file:
+        header = file.readline()
+        while header.count(b'"') % 2 and (line := file.readline()):
+            header += line
+    return header
+
+
+def _dialect(path: str, *, quoted_breaks: bool = False) -> pacsv.ParseOptions:
+    delimiter = "\t" if path.lower().endswith(".tsv") else ","
+    return pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted_breaks)
+
+
+def _conversion(wanted: Wanted, *, as_text: bool = False) -> pacsv.ConvertOptions:
+    types = {
+        name: pa.float64() if how == "number" and not as_text else pa.string()
+        for name, how in wanted.items()
+    }
+    return pacsv.ConvertOptions(
+        include_columns=list(wanted),
+        column_types=types,
+        null_values=NULLS,
+        strings_can_be_null=True,
+    )
+
+
+@contextlib.contextmanager
+def _located(
+    path: str, source: Source | None = None, wanted: Wanted | None = None
+) -> Iterator[None]:
+    """Turn what Arrow says of a malformed file into an `InputError` that names row and column."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        if source is not None and wanted is not None:
+            from lossctl.data.csv_fault import find_fault
+
+            raise find_fault(source, wanted, str(error)) from error
+        text = str(error).splitlines()[0]
+        raise InputError(f"not a readable CSV file ({text})", place=Place(path)) from error
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path) from error
+
+
+def _not_utf8(path: str) -> LossctlError:
+    return InputError(
+        "the file is not UTF-8", hint="convert it, e.g. with iconv", place=Place(path)
+    )

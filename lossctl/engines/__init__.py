@@ -1,0 +1,1 @@
+"""Who runs the work: an engine maps tasks to states and gives them back, and never sees a loss."""

@@ -1,0 +1,68 @@
+"""The local engine: a few threads over tasks, with bounded read-ahead."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+Task = TypeVar("Task")
+State = TypeVar("State")
+Stopped = Callable[[], bool]
+"""Asked by a running step between chunks; true when its result is no longer wanted."""
+
+
+def usable_cores() -> int:
+    """Give the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run(
+    tasks: Sequence[Task], step: Callable[[Task, Stopped], State], jobs: int
+) -> Iterator[State]:
+    """Run a step over every task on several threads and give the states as they come.
+
+    A failing step stops the run. Of several failures the one of the earliest task is raised, so
+    that the same input gives the same error on any number of threads.
+    """
+    if jobs == 1 or len(tasks) == 1:
+        for task in tasks:
+            yield step(task, lambda: False)
+        return
+    failures: dict[int, BaseException] = {}
+    for number, outcome in _run_threaded(tasks, step, jobs, failures):
+        if isinstance(outcome, BaseException):
+            failures[number] = outcome
+        elif not failures:
+            yield outcome
+    if failures:
+        raise failures[min(failures)]
+
+
+def _run_threaded(
+    tasks: Sequence[Task],
+    step: Callable[[Task, Stopped], State],
+    jobs: int,
+    failures: Mapping[int, BaseException],
+) -> Iterator[tuple[int, State | BaseException]]:
+    """Give task numbers and outcomes as they come; start no more tasks once one has failed."""
+    stop = threading.Event()
+    waiting = list(reversed(range(len(tasks))))
+    running: dict[Future[State], int] = {}
+    with ThreadPoolExecutor(jobs, thread_name_prefix="lossctl") as pool:
+        try:
+            while waiting or running:
+                while waiting and len(running) < 2 * jobs and not failures:
+                    number = waiting.pop()
+                    running[pool.submit(step, tasks[number], stop.is_set)] = number
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.exception() or future.result()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,25 @@
+"""Report -> text: one module per format, each with one function ``render(report, style)``."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from lossctl.report import Report
+
+FORMATS = ("table", "json", "jsonl", "csv", "md", "value")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a person sees the result; formats for programs take no notice of it."""
+
+    width: int | None = None
+    """Columns of the terminal; None off a terminal, where nothing is ever cut."""
+    color: bool = False
+
+
+def render(report: Report, name: str, style: Style) -> str:
+    """Give the report in a format, importing only that one."""
+    text: str = importlib.import_module(f"lossctl.formats.{name}").render(report, style)
+    return text

@@ -1,0 +1,17 @@
+"""One JSON object a line and result, for tools that read line by line."""
+
+from __future__ import annotations
+
+import json
+
+from lossctl.formats import Style
+from lossctl.report import Report
+
+
+def render(report: Report, style: Style) -> str:
+    """Give each result of the JSON report on its own line."""
+    del style
+    results = report.to_dict()["results"]
+    return "".join(
+        json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n" for result in results
+    )

@@ -1,0 +1,151 @@
+"""The report: plain frozen dataclasses, and their JSON form with its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = {"name": "lossctl.report", "version": 1}
+
+
+@dataclass(frozen=True)
+class RowRef:
+    """A row of an input file."""
+
+    file: str
+    row: int
+    """Counted from 1, without the header."""
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """How many rows were of some kind, and the first few of them."""
+
+    count: int = 0
+    first: tuple[RowRef, ...] = ()
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval."""
+
+    level: float
+    lower: float
+    upper: float
+    method: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One loss over one slice of the rows."""
+
+    loss: str
+    """The canonical spec."""
+    slice: Mapping[str, Any]
+    n: int
+    """Rows that count."""
+    weight: float
+    value: float | None
+    """None when undefined or infinite; `reason` says why."""
+    direction: str
+    sum: float | None = None
+    std_error: float | None = None
+    ci: Interval | None = None
+    min: float | None = None
+    max: float | None = None
+    infinite: RowCount = field(default_factory=RowCount)
+    undefined: RowCount = field(default_factory=RowCount)
+    clipped: RowCount = field(default_factory=RowCount)
+    clipped_share: float | None = None
+    """Share of the sum that comes from clipped rows."""
+    reason: str | None = None
+    limit: float | None = None
+    """``inf`` or ``-inf`` where the value is infinite; shown in text, never in JSON."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What became of the rows that were read: ``read == scored + dropped``."""
+
+    read: int
+    scored: int
+    dropped: Mapping[str, RowCount]
+    clipped: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one run."""
+
+    signature: str
+    columns: Mapping[str, Mapping[str, Any]]
+    """Loss to role to the columns that filled it."""
+    rows: Rows
+    results: tuple[Result, ...]
+    warnings: tuple[str, ...]
+    run: Mapping[str, Any]
+    """All that may differ between equal runs: version, time, inputs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the JSON form as plain objects, digest included."""
+        stable = {
+            "schema": dict(SCHEMA),
+            "signature": self.signature,
+            "columns": {loss: dict(roles) for loss, roles in self.columns.items()},
+            "rows": {
+                "read": self.rows.read,
+                "scored": self.rows.scored,
+                "dropped": {why: _count(n) for why, n in self.rows.dropped.items()},
+                "clipped": self.rows.clipped,
+            },
+            "results": [_result(result) for result in self.results],
+            "warnings": list(self.warnings),
+        }
+        return stable | {"digest": digest(stable), "run": dict(self.run)}
+
+    def to_json(self) -> str:
+        """Give the JSON form as text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def digest(stable: Mapping[str, Any]) -> str:
+    """Hash everything of a report that equal runs share."""
+    text = json.dumps(
+        stable, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _count(rows: RowCount) -> dict[str, Any]:
+    first = [{"file": ref.file, "row": ref.row} for ref in rows.first]
+    return {"count": rows.count, "first": first}
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
+
+
+def _result(result: Result) -> dict[str, Any]:
+    ci = result.ci
+    return {
+        "loss": result.loss,
+        "slice": dict(result.slice),
+        "n": result.n,
+        "weight": result.weight,
+        "value": _number(result.value),
+        "reason": result.reason,
+        "sum": _number(result.sum),
+        "std_error": _number(result.std_error),
+        "ci": ci and {"level": ci.level, "lower": ci.lower, "upper": ci.upper, "method": ci.method},
+        "min": _number(result.min),
+        "max": _number(result.max),
+        "direction": result.direction,
+        "infinite": _count(result.infinite),
+        "undefined": _count(result.undefined),
+        "clipped": result.clipped.count,
+        "clipped_share": _number(result.clipped_share),
+    }

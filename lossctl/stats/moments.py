@@ -1,0 +1,121 @@
+"""Moments: exact first and second moments of a few numbers per row, weighted, by group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from lossctl.stats.exact import ExactSum
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+Matrix = tuple[tuple[Fraction, ...], ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `Moments` knows of one group, with nothing rounded."""
+
+    rows: int
+    weight: Fraction
+    """Sum of the weights; the number of rows where there are none."""
+    sums: tuple[Fraction, ...]
+    """Weighted sum of each component."""
+    covariance: Matrix | None
+    """Estimated covariance of the component means; None when not asked for or undefined."""
+
+    @property
+    def means(self) -> tuple[Fraction, ...] | None:
+        """Weighted mean of each component; None when there is no weight."""
+        return tuple(total / self.weight for total in self.sums) if self.weight else None
+
+
+class Moments:
+    """Exact sums of k components per row and, where asked for, of their products, by group.
+
+    A commutative monoid: a fresh state is the identity and `merge` the operation.
+    """
+
+    def __init__(
+        self, components: int, *, products: bool = False, weighted: bool = False, groups: int = 1
+    ) -> None:
+        """Start with no rows in every group."""
+        self.weighted = weighted
+        self.rows = np.zeros(groups, dtype=np.int64)
+        self.sums = [ExactSum(groups) for _ in range(components)]
+        self.weights = ExactSum(groups)
+        columns = range(components + weighted)
+        pairs = [(i, j) for i in columns for j in columns if i <= j] if products else []
+        self.products = {pair: ExactSum(groups) for pair in pairs}
+
+    def add(
+        self, components: Array, weights: Array | None = None, codes: Codes | None = None
+    ) -> None:
+        """Add finite components of shape ``(rows,)`` or ``(k, rows)``."""
+        columns = list(np.atleast_2d(components))
+        if codes is None:
+            self.rows[0] += len(columns[0])
+        else:
+            self.rows += np.bincount(codes, minlength=len(self.rows))
+        if weights is None:
+            for total, column in zip(self.sums, columns, strict=True):
+                total.add(column, codes)
+        else:
+            for total, column in zip(self.sums, columns, strict=True):
+                total.add_products(column, weights, codes)
+            self.weights.add(weights, codes)
+            columns = [*(weights * column for column in columns), weights]
+        for (i, j), total in self.products.items():
+            total.add_products(columns[i], columns[j], codes)
+
+    def merge(self, other: Moments, groups: Codes | None = None) -> None:
+        """Add another state; its group ``i`` goes to this one's group ``groups[i]``."""
+        self.rows[slice(None) if groups is None else groups] += other.rows
+        for mine, theirs in zip(self._all(), other._all(), strict=True):
+            mine.merge(theirs, groups)
+
+    def grow(self, groups: int) -> None:
+        """Make room for more groups."""
+        self.rows = np.concatenate([self.rows, np.zeros(groups - len(self.rows), dtype=np.int64)])
+        for total in self._all():
+            total.grow(groups)
+
+    def summary(self, group: int = 0) -> Summary:
+        """Give one group's exact numbers."""
+        rows = int(self.rows[group])
+        weight = self.weights.fraction(group) if self.weighted else Fraction(rows)
+        sums = tuple(total.fraction(group) for total in self.sums)
+        return Summary(rows, weight, sums, self._covariance(group, sums, weight))
+
+    def _all(self) -> list[ExactSum]:
+        return [*self.sums, self.weights, *self.products.values()]
+
+    def _covariance(
+        self, group: int, sums: tuple[Fraction, ...], weight: Fraction
+    ) -> Matrix | None:
+        """Estimate the covariance of the means by linearisation.
+
+        With row values ``x`` and weights ``w`` the mean is the ratio of sums of ``wx`` and ``w``,
+        so its variance is ``n / (n - 1) * sum (w (x - mean))^2 / (sum w)^2``; without weights
+        that is the textbook variance of a mean.
+        """
+        rows = int(self.rows[group])
+        if rows < 2 or not self.products or not weight:
+            return None
+        means = [total / weight for total in sums]
+        last = len(means)
+
+        def product(i: int, j: int) -> Fraction:
+            return self.products[min(i, j), max(i, j)].fraction(group)
+
+        def centred(i: int, j: int) -> Fraction:
+            if not self.weighted:
+                return product(i, j) - rows * means[i] * means[j]
+            cross = means[i] * product(j, last) + means[j] * product(i, last)
+            return product(i, j) - cross + means[i] * means[j] * product(last, last)
+
+        scale = Fraction(rows, rows - 1) / (weight * weight)
+        return tuple(tuple(scale * centred(i, j) for j in range(last)) for i in range(last))
