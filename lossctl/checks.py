@@ -6,7 +6,7 @@ that several losses with the same need check a column once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lossctl.data.binding import Binding, Slot
-from lossctl.data.chunks import Chunk, Reading, Task, place_of
-from lossctl.errors import DomainError, MissingValueError, Place
+from lossctl.data.chunks import Chunk, Task, place_of
+from lossctl.data.faults import Fault
+from lossctl.errors import DomainError, LossctlError, MissingValueError
 from lossctl.losses import Domain, Ragged, Spec
 
 Mask = npt.NDArray[np.bool_]
@@ -38,19 +39,6 @@ class Check:
         """Mark the rows outside the domain; None when there are none."""
         return self.domain.violations(values, dict(self.parameters), {self.domain.size: self.size})
 
-    def judge(self, labels: frozenset[float], reading: Reading) -> None:
-        """Refuse a file whose labels contradict each other.
-
-        Raises
-        ------
-        DomainError
-            They do.
-
-        """
-        if fault := self.domain.contradiction(labels):
-            path = reading.sources[self.slot.source].path
-            raise DomainError(fault, place=Place(path, column=self.slot.columns[0]))
-
 
 def find_checks(specs: Sequence[Spec], binding: Binding) -> tuple[Check, ...]:
     """Give the distinct checks that the losses need."""
@@ -72,39 +60,73 @@ def find_checks(specs: Sequence[Spec], binding: Binding) -> tuple[Check, ...]:
 def apply_policies(
     checks: Sequence[Check], task: Task, chunk: Chunk, nonfinite: Nonfinite
 ) -> dict[str, Mask]:
-    """Refuse the rows that the policy does not allow, drop those it drops.
+    """Refuse the earliest row that the policies do not allow, drop those that they drop.
 
-    Gives, by reason, marks of the dropped rows among all that were read.
+    Gives, by reason, marks of the dropped rows among all that were read. A row that is dropped for
+    one value is not looked at for another.
 
     Raises
     ------
-    DomainError
-        A value is outside its domain.
-    MissingValueError
-        A value is NaN or infinite where the policy allows none.
+    LossctlError
+        A value is missing, not finite or outside its domain, or the files differ in a shared
+        column.
 
     """
-    dropped: dict[str, Mask] = {}
-    if chunk.kept is not None:
-        dropped["null"] = ~chunk.kept
-    gone = np.zeros(chunk.rows, dtype=np.bool_)
+    nothing = np.zeros(chunk.read, dtype=np.bool_)
+    null = np.logical_or.reduce([nothing, *chunk.missing.values()])
+    infinite = nothing.copy()
+    outside: list[tuple[Check, Mask]] = []
     for check in checks:
-        values = chunk.values[check.slot]
-        bad = check.violations(values)
-        if bad is None:
+        values = chunk.values.get(check.slot)
+        bad = None if values is None else check.violations(values)
+        if bad is None or not (bad := bad & ~null).any():
             continue
-        infinite = bad & ~finite_rows(values)
-        if nonfinite == "error" or check.slot.kind == "class":
-            _refuse(check, task, chunk, np.flatnonzero(bad & ~gone), values)
-        _refuse(check, task, chunk, np.flatnonzero(bad & ~infinite & ~gone), values)
-        if nonfinite == "drop":
-            gone |= infinite
-    if gone.any():
-        before = chunk.kept
-        chunk.drop(gone)
-        after = chunk.kept if chunk.kept is not None else np.ones(chunk.read, dtype=np.bool_)
-        dropped["nonfinite"] = ~after if before is None else before & ~after
-    return dropped
+        # A NaN names no class, so there is nothing to keep.
+        if nonfinite == "error" or (nonfinite == "keep" and check.slot.kind == "class"):
+            outside.append((check, bad))
+            continue
+        not_finite = bad & ~finite_rows(values)
+        infinite |= not_finite
+        outside.append((check, bad & ~not_finite))
+    dropped = infinite if nonfinite == "drop" else nothing
+    faults = chunk.faults + [
+        _fault(check, chunk, task, int(rows[0]))
+        for check, bad in outside
+        if len(rows := np.flatnonzero(bad & ~dropped))
+    ]
+    faults += _unequal_lengths(checks, chunk, task, null | dropped)
+    if faults:
+        raise _error(min(faults, key=lambda fault: fault.row), task, chunk)
+    if null.any() or dropped.any():
+        chunk.drop(null | dropped)
+    return {why: gone for why, gone in (("null", null), ("nonfinite", dropped)) if gone.any()}
+
+
+def _error(fault: Fault, task: Task, chunk: Chunk) -> LossctlError:
+    place = place_of(task, chunk.first_row + fault.row, fault.part, fault.column)
+    return fault.error(fault.message, hint=fault.hint, place=place)
+
+
+def _unequal_lengths(
+    checks: Sequence[Check], chunk: Chunk, task: Task, dropped: Mask
+) -> Iterator[Fault]:
+    """Find rows whose lists differ in length where the roles share a size letter."""
+    first: dict[str, Check] = {}
+    for check in checks:
+        if not check.domain.ragged or check.slot not in chunk.values:
+            continue
+        other = first.setdefault(check.domain.size, check)
+        mine, theirs = (chunk.values[c.slot].lengths for c in (check, other))
+        for row in np.flatnonzero((mine != theirs) & ~dropped)[:1].tolist():
+            message = (
+                f"{other.role} has {theirs[row]} values and {check.role} {mine[row]}; "
+                "they must be as many"
+            )
+            yield Fault(row, _part(check, task), None, DomainError, message)
+
+
+def _part(check: Check, task: Task) -> int:
+    return check.slot.source if len(task.fragments) > 1 else 0
 
 
 def finite_rows(values: Any) -> Mask:
@@ -118,22 +140,20 @@ def finite_rows(values: Any) -> Mask:
     return rows
 
 
-def _refuse(
-    check: Check, task: Task, chunk: Chunk, rows: npt.NDArray[np.intp], values: Any
-) -> None:
-    if not len(rows):
-        return
-    row = int(rows[0])
-    shown, column = _value(check, values, row)
-    part = check.slot.source if len(task.fragments) > 1 else 0
-    place = place_of(task, chunk.row_number(row), part, column)
+def _fault(check: Check, chunk: Chunk, task: Task, row: int) -> Fault:
+    shown, column = _value(check, chunk.values[check.slot], row)
+    part = _part(check, task)
     if not np.isfinite(shown).all():
-        raise MissingValueError(
+        return Fault(
+            row,
+            part,
+            column,
+            MissingValueError,
             f"the value is {_text(shown)}",
-            hint="--nonfinite drop leaves such rows out and counts them",
-            place=place,
+            "--nonfinite drop leaves such rows out and counts them",
         )
-    raise DomainError(f"{check.role} must be {check.domain.text}, not {_text(shown)}", place=place)
+    message = f"{check.role} must be {check.domain.text}, not {_text(shown)}"
+    return Fault(row, part, column, DomainError, message)
 
 
 def _value(check: Check, values: Any, row: int) -> tuple[Any, str | None]:

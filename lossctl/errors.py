@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
@@ -105,19 +106,64 @@ class ColumnError(UsageError):
     slug = "column"
 
 
-class SeveralErrors(UsageError):  # noqa: N818 - a group of errors
-    """Several usage errors found before any data was read, reported together."""
+class SeveralErrors(LossctlError):  # noqa: N818 - a group of errors
+    """Several errors found before any data was read, reported together.
 
-    slug = "usage"
+    Slug and exit status are those of the gravest: a wrong command line goes before wrong input.
+    """
 
-    def __init__(self, errors: list[UsageError]) -> None:
+    def __init__(self, errors: Sequence[LossctlError]) -> None:
         """Keep the single errors; the text lists them one a line."""
         super().__init__("\n".join(error.message for error in errors))
-        self.errors = errors
+        self.errors = list(errors)
+        gravest = next((e for e in self.errors if isinstance(e, UsageError)), self.errors[0])
+        self.slug, self.exit = gravest.slug, gravest.exit
 
     def as_json(self) -> dict[str, Any]:
         """Give the errors one by one under ``errors``."""
         return super().as_json() | {"errors": [error.as_json() for error in self.errors]}
+
+
+class Gathered:
+    """Errors of several independent steps, kept until all of them can be reported at once.
+
+    Each step is a ``with`` block of its own or a call by `of`; `settle` comes after the last one.
+    """
+
+    def __init__(self) -> None:
+        """Start without errors."""
+        self.errors: list[LossctlError] = []
+
+    def __enter__(self) -> None:
+        """Begin a step."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """End a step, and keep its error for later."""
+        if not isinstance(error, LossctlError):
+            return False
+        self.errors += error.errors if isinstance(error, SeveralErrors) else [error]
+        return True
+
+    def of(self, step: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Give what a step gives; None where it fails, but then `settle` will raise."""
+        with self:
+            return step(*arguments, **named)
+        return None
+
+    def settle(self) -> None:
+        """Raise what was gathered, each error once.
+
+        Raises
+        ------
+        LossctlError
+            The only error, or `SeveralErrors`.
+
+        """
+        distinct = list({(error.message, error.place): error for error in self.errors}.values())
+        if len(distinct) > 1:
+            raise SeveralErrors(distinct)
+        if distinct:
+            raise distinct[0]
 
 
 class InputError(LossctlError):
@@ -148,3 +194,43 @@ class OutputError(LossctlError):
     """The result could not be written."""
 
     slug = "output"
+
+
+class SystemRefusal(LossctlError):  # noqa: N818 - what it is called
+    """The operating system refused: a full disk, a file that went away while it was read."""
+
+    slug = "system"
+
+    def __init__(self, cause: OSError) -> None:
+        """Say what the system says."""
+        super().__init__(cause.strerror or str(cause), place=Place(cause.filename))
+        self.__cause__ = cause
+
+
+class Bug(LossctlError):  # noqa: N818 - what it is called
+    """An exception that nobody foresaw; its cause is the exception itself."""
+
+    slug = "bug"
+    exit = Exit.BUG
+
+    def __init__(self, cause: Exception) -> None:
+        """Own up to it in one line."""
+        super().__init__(
+            f"this is a bug in lossctl: {type(cause).__name__}: {cause}",
+            hint="run again with --debug and report the traceback",
+        )
+        self.__cause__ = cause
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Give a hint that names the known words close to the given one, or an empty text."""
+    near = close_to(word, known)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def close_to(word: str, known: Iterable[str]) -> list[str]:
+    """Give the known words closest to the given one, whatever their case."""
+    import difflib
+
+    lower = {name.lower(): name for name in known}
+    return [lower[name] for name in difflib.get_close_matches(word.lower(), lower, n=3)]

@@ -4,113 +4,57 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from lossctl import __version__
-from lossctl.checks import Check, Nonfinite, apply_policies, find_checks
-from lossctl.data.binding import Binding, Choices, bind, is_stacked
-from lossctl.data.chunks import Chunk, Nulls, Pairing, Reading, Task, read_chunks, tasks
+from lossctl.checks import apply_policies
+from lossctl.data.chunks import Chunk, Task, read_chunks, tasks
 from lossctl.data.csv import QuotedLineBreak
-from lossctl.data.source import Source
 from lossctl.engines.local import Stopped, run
-from lossctl.errors import InputError, UsageError
 from lossctl.losses import Spec
+from lossctl.plan import CHUNK_ROWS, Plan, Policies, make_plan
 from lossctl.report import Report
-from lossctl.stats.tally import Rows, Tally
+from lossctl.state import State, empty_state
+from lossctl.statefile import inputs_of
+from lossctl.stats.segments import Segments
+from lossctl.stats.tally import FIRST, FirstRows, Row, Rows, Tally
 from lossctl.summarise import summarise
 
-CHUNK_ROWS = 1 << 15
-"""Rows of a chunk: its arrays stay in cache, and each NumPy call is long enough to be worth it."""
+__all__ = ["CHUNK_ROWS", "Plan", "Policies", "State", "empty_state", "evaluate", "make_plan"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-RowOf = Callable[[int], tuple[int, int]]
-Progress = Callable[[int], None]
-"""Told the number of rows of each finished chunk, from any thread."""
+Indices = npt.NDArray[np.intp]
+Checkpoint = Callable[[State], None]
+CHECKPOINT_S = 10.0
 
 
-@dataclass(frozen=True)
-class Policies:
-    """What to do about gaps, how wide the intervals are, and how the work is cut."""
+class Progress(Protocol):
+    """Who wants to know how a run is getting on."""
 
-    nulls: Nulls = "error"
-    nonfinite: Nonfinite = "error"
-    ci: float | None = 0.95
-    """Level of the intervals; None for none."""
-    jobs: int = 1
-    chunk_rows: int = CHUNK_ROWS
+    def advance(self, rows: int) -> None:
+        """Take note of a finished chunk; called from any thread."""
+
+    def merged(self, state: State) -> None:
+        """Take note of the state so far; called from the caller's own thread."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """All that is decided before the first row is read."""
-
-    specs: tuple[Spec, ...]
-    binding: Binding
-    checks: tuple[Check, ...]
-    reading: Reading
-    policies: Policies
-
-
-@dataclass
-class State:
-    """What a task gives back; states merge in any order."""
-
-    tallies: dict[str, Tally]
-    read: dict[int, int]
-    """Task number to rows read."""
-    dropped: dict[str, Rows]
-    labels: dict[Check, frozenset[float]]
-    """Labels seen where the coding is judged over the whole file."""
-
-    def merge(self, other: State) -> None:
-        """Add another state of the same plan."""
-        for name, tally in other.tallies.items():
-            self.tallies[name].merge(tally)
-        self.read |= other.read
-        for why, rows in other.dropped.items():
-            self.dropped.setdefault(why, Rows()).merge(rows)
-        for check, seen in other.labels.items():
-            self.labels[check] = self.labels.get(check, frozenset()) | seen
-
-
-def make_plan(
-    sources: Sequence[Source], specs: Sequence[Spec], choices: Choices, policies: Policies
-) -> Plan:
-    """Decide what will be read and how, without reading rows.
-
-    Raises
-    ------
-    UsageError
-        A role has no column, or the losses cannot be evaluated together.
-
-    """
-    stacked = [is_stacked(spec, sources) for spec in specs]
-    if any(stacked) and not all(stacked):
-        names = ", ".join(spec.label for spec, two in zip(specs, stacked, strict=True) if not two)
-        message = f"two files of two populations cannot be paired row by row as well ({names})"
-        raise UsageError(message, hint="evaluate those losses in a run of their own")
-    pairing: Pairing = (
-        "one file" if len(sources) == 1 else "populations" if all(stacked) else "position"
-    )
-    binding = bind(specs, sources, choices)
-    slots = dict.fromkeys(slot for roles in binding.values() for slot in roles.values())
-    shared: tuple[str, ...] = ()
-    if pairing == "position":
-        first, *others = (source.names for source in sources)
-        shared = tuple(name for name in first if all(name in names for names in others))
-    reading = Reading(
-        tuple(sources), pairing, tuple(slots), policies.nulls, policies.chunk_rows, shared
-    )
-    return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)
-
-
-def evaluate(plan: Plan, progress: Progress | None = None) -> Report:
+def evaluate(
+    plan: Plan,
+    progress: Progress | None = None,
+    *,
+    done: State | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Report:
     """Read everything once and report every loss.
+
+    ``done`` holds pieces of the input that were measured before and are not read again;
+    ``checkpoint`` is handed the state so far every `CHECKPOINT_S` seconds and at the end.
 
     Raises
     ------
@@ -120,84 +64,90 @@ def evaluate(plan: Plan, progress: Progress | None = None) -> Report:
     """
     started = time.perf_counter()
     try:
-        work = tasks(plan.reading, in_order=False)
-        state = _run(plan, work, progress)
+        state = _run(plan, tasks(plan.reading, in_order=False), progress, done, checkpoint)
     except QuotedLineBreak:
-        work = tasks(plan.reading, in_order=True)
-        state = _run(plan, work, progress)
-    for check, labels in state.labels.items():
-        check.judge(labels, plan.reading)
-    if not sum(state.read.values()):
-        path = plan.reading.sources[0].path
-        raise InputError(f"{path} holds no rows", hint="there is nothing to measure")
-    report = summarise(plan, work, state)
-    inputs = [
-        {"path": source.path, "format": source.format, "bytes": source.size}
-        for source in plan.reading.sources
-    ]
-    elapsed = round(time.perf_counter() - started, 3)
-    return replace(report, run={"version": __version__, "elapsed_s": elapsed, "inputs": inputs})
-
-
-def empty_state(plan: Plan) -> State:
-    """Give the identity of merging."""
-    products = plan.policies.ci is not None
-    tallies = {
-        spec.full: Tally(spec.loss.finish.components, products=products) for spec in plan.specs
-    }
-    return State(tallies, {}, {}, {})
+        state = _run(plan, tasks(plan.reading, in_order=True), progress, None, checkpoint)
+    report = summarise(plan.settings, state)
+    run_facts = {"version": __version__, "elapsed_s": round(time.perf_counter() - started, 3)}
+    return replace(report, run=run_facts | {"inputs": inputs_of(plan.reading.sources)})
 
 
 def measure(plan: Plan, task: Task, stopped: Stopped, progress: Progress | None = None) -> State:
     """Read one task and tally every loss of its rows."""
-    state = empty_state(plan)
+    state = empty_state(plan.settings)
+    state.read[task.piece] = 0
     with np.errstate(all="ignore"):  # infinities are counted, not warned of
-        for chunk in read_chunks(task, plan.reading):
+        for chunk in read_chunks(task, plan.reading, state.cells):
             if stopped():
                 break
             _measure_chunk(plan, task, chunk, state)
             if progress is not None:
-                progress(chunk.read)
+                progress.advance(chunk.read)
     return state
 
 
-def _run(plan: Plan, work: Sequence[Task], progress: Progress | None) -> State:
-    state = empty_state(plan)
-    steps = run(work, lambda task, stop: measure(plan, task, stop, progress), plan.policies.jobs)
-    for part in steps:
+def _run(
+    plan: Plan,
+    work: Sequence[Task],
+    progress: Progress | None,
+    done: State | None,
+    checkpoint: Checkpoint | None,
+) -> State:
+    state = empty_state(plan.settings) if done is None else done
+    left = [task for task in work if task.piece not in state.read]
+    saved = time.monotonic()
+    for part in run(left, partial(measure, plan, progress=progress), plan.policies.jobs):
         state.merge(part)
+        if progress is not None:
+            progress.merged(state)
+        if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_S:
+            checkpoint(state)
+            saved = time.monotonic()
+    if checkpoint is not None:
+        checkpoint(state)
     return state
 
 
 def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
-    def row_of(index: int) -> tuple[int, int]:
-        return task.number, chunk.row_number(index)
+    path, start, _ = task.piece
 
-    state.read[task.number] = state.read.get(task.number, 0) + chunk.read
+    def first_rows(indices: Indices) -> list[Row]:
+        numbers = np.sort(chunk.row_numbers(indices))
+        return [(path, start, int(number)) for number in numbers[:FIRST]]
+
+    def first_read(indices: Indices) -> list[Row]:
+        return [(path, start, chunk.first_row + int(index)) for index in indices[:FIRST]]
+
+    state.read[task.piece] += chunk.read
     for why, gone in apply_policies(plan.checks, task, chunk, plan.policies.nonfinite).items():
-        state.dropped.setdefault(why, Rows()).add(
-            gone, lambda index: (task.number, chunk.first_row + index)
-        )
-    for check in plan.checks:
-        seen = check.domain.labels_seen(chunk.values[check.slot])
-        state.labels[check] = state.labels.get(check, frozenset()) | seen
+        state.dropped.setdefault(why, Rows()).add(np.flatnonzero(gone), first_read)
+    segments = chunk.arrange()
     for spec in plan.specs:
         values = {role: chunk.values[slot] for role, slot in plan.binding[spec.full].items()}
-        _measure_loss(spec, values, state.tallies[spec.full], row_of)
+        tally = state.tallies[spec.full]
+        tally.grow(len(state.cells.keys))
+        for role in spec.loss.roles:
+            if seen := role.domain.labels_seen(values[role.name]):
+                key = (spec.full, role.name)
+                state.labels[key] = state.labels.get(key, frozenset()) | seen
+        _measure_loss(spec, values, tally, segments, first_rows)
 
 
-def _measure_loss(spec: Spec, values: Mapping[str, Any], tally: Tally, row_of: RowOf) -> None:
+def _measure_loss(
+    spec: Spec, values: Mapping[str, Any], tally: Tally, segments: Segments, first_rows: FirstRows
+) -> None:
     finish = spec.loss.finish
     components = spec.loss.kernel(**values, **spec.parameters)
     shown = finish.row(components)
     if spec.loss.clipped:
-        tally.add_clipped(_clipped(spec, values, shown), shown, row_of)
-    if finish.counts is None:
-        tally.add(components, shown, row_of)
-    else:
+        tally.add_clipped(_clipped(spec, values, shown), shown, segments, first_rows)
+    if finish.counts is not None:
         counted = np.flatnonzero(finish.counts(components))
-        part, part_shown = components[:, counted], shown[counted]
-        tally.add(part, part_shown, lambda index: row_of(int(counted[index])))
+        components, shown = components[:, counted], shown[counted]
+        segments = segments.take(counted)
+        tally.add(components, shown, segments, lambda indices: first_rows(counted[indices]))
+    else:
+        tally.add(components, shown, segments, first_rows)
 
 
 def _clipped(spec: Spec, values: Mapping[str, Any], shown: Array) -> Mask:
@@ -211,5 +161,5 @@ def _clipped(spec: Spec, values: Mapping[str, Any], shown: Array) -> Mask:
     rows = np.flatnonzero(near if near.ndim == 1 else near.any(axis=1))
     part = {role: value[rows] for role, value in values.items()}
     honest = spec.loss.finish.row(spec.loss.kernel(**part, **{**spec.parameters, name: 0.0}))
-    clipped[rows] = honest != shown[rows]
+    clipped[rows] = (honest != shown[rows]) & ~np.isnan(shown[rows])
     return clipped

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossctl.stats.buckets import Bin
+
 SCHEMA = {"name": "lossctl.report", "version": 1}
 
 
@@ -57,6 +59,9 @@ class Result:
     ci: Interval | None = None
     min: float | None = None
     max: float | None = None
+    quantiles: Mapping[str, float | None] = field(default_factory=dict)
+    """Share to the value that bounds it, within `lossctl.stats.buckets.RELATIVE_ERROR`."""
+    histogram: tuple[Bin, ...] | None = None
     infinite: RowCount = field(default_factory=RowCount)
     undefined: RowCount = field(default_factory=RowCount)
     clipped: RowCount = field(default_factory=RowCount)
@@ -125,6 +130,18 @@ def _count(rows: RowCount) -> dict[str, Any]:
     return {"count": rows.count, "first": first}
 
 
+def _distribution(result: Result) -> dict[str, Any]:
+    """Give quantiles and histogram, each only where it was asked for."""
+    shown: dict[str, Any] = {}
+    if result.quantiles:
+        shown["quantiles"] = dict(result.quantiles)
+    if result.histogram is not None:
+        shown["histogram"] = [
+            {"low": bin_.low, "high": bin_.high, "count": bin_.count} for bin_ in result.histogram
+        ]
+    return shown
+
+
 def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
@@ -143,6 +160,7 @@ def _result(result: Result) -> dict[str, Any]:
         "ci": ci and {"level": ci.level, "lower": ci.lower, "upper": ci.upper, "method": ci.method},
         "min": _number(result.min),
         "max": _number(result.max),
+        **_distribution(result),
         "direction": result.direction,
         "infinite": _count(result.infinite),
         "undefined": _count(result.undefined),

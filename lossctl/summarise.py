@@ -3,54 +3,71 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import Any
 
-from lossctl import __version__
-from lossctl.data.chunks import Task
-from lossctl.losses import Spec
+import numpy as np
+
+from lossctl.data.chunks import Piece
+from lossctl.errors import DomainError, InputError, Place
+from lossctl.losses import Role, Spec
+from lossctl.plan import Policies, Settings
 from lossctl.report import Interval, Report, Result, RowCount, RowRef, Rows
+from lossctl.state import State, empty_tally
+from lossctl.stats.buckets import Bin
+from lossctl.stats.moments import Summary
+from lossctl.stats.tally import KINDS, Tally
 from lossctl.stats.tally import Rows as CountedRows
-from lossctl.stats.tally import Tally
-
-if TYPE_CHECKING:
-    from lossctl.evaluate import Plan, State
 
 
 class _Places:
-    """Turns task and row into file and row, once all tasks have told their number of rows."""
+    """Turns rows of pieces into rows of files, once all pieces have told their number of rows."""
 
-    def __init__(self, work: Sequence[Task], read: Mapping[int, int]) -> None:
-        self.start: dict[int, tuple[str, int]] = {}
-        before: dict[str, int] = {}
-        for task in work:
-            path = task.fragments[0].source.path
-            self.start[task.number] = (path, before.get(path, 0))
-            before[path] = before.get(path, 0) + read.get(task.number, 0)
+    def __init__(self, read: Mapping[Piece, int]) -> None:
+        self.before: dict[tuple[str, int], int] = {}
+        totals: dict[str, int] = {}
+        for (path, start, _), rows in sorted(read.items()):
+            self.before[path, start] = totals.get(path, 0)
+            totals[path] = totals.get(path, 0) + rows
 
     def count(self, rows: CountedRows) -> RowCount:
         """Give the report's form of a row count."""
-        refs = []
-        for task, row in rows.first:
-            path, before = self.start[task]
-            refs.append(RowRef(path, before + row + 1))
+        refs = (RowRef(path, self.before[path, start] + row + 1) for path, start, row in rows.first)
         return RowCount(rows.count, tuple(refs))
 
 
-def summarise(plan: Plan, work: Sequence[Task], state: State) -> Report:
-    """Finish every tally and give the report, without the facts of the run."""
-    places = _Places(work, state.read)
+def summarise(settings: Settings, state: State) -> Report:
+    """Finish every tally and give the report, without the facts of the run.
+
+    Raises
+    ------
+    DomainError
+        The labels of a file contradict each other.
+    InputError
+        There is no row.
+
+    """
+    for spec in settings.specs:
+        for role in spec.loss.roles:
+            _judge_labels(role, state.labels.get((spec.full, role.name), frozenset()), state)
     read = sum(state.read.values())
+    if not read:
+        files = ", ".join(sorted({path for path, _, _ in state.read})) or "the input"
+        raise InputError(f"{files}: no rows", hint="there is nothing to measure")
+    places = _Places(state.read)
     dropped = {why: places.count(rows) for why, rows in sorted(state.dropped.items()) if rows.count}
     scored = read - sum(rows.count for rows in dropped.values())
     results = tuple(
-        _result(spec, state.tallies[spec.full], plan.policies.ci, places) for spec in plan.specs
+        _result(spec, tallies[spec.full], group, names, settings.policies, places)
+        for slicing in ((), *settings.policies.by)
+        for group, names, tallies in _slices(settings, state, slicing)
+        for spec in settings.specs
     )
     rows = Rows(read, scored, dropped, max((r.clipped.count for r in results), default=0))
     return Report(
-        signature=signature(plan, scored),
-        columns=_columns(plan),
+        signature=settings.signature(scored),
+        columns=settings.columns,
         rows=rows,
         results=results,
         warnings=_warnings(rows, results),
@@ -58,58 +75,76 @@ def summarise(plan: Plan, work: Sequence[Task], state: State) -> Report:
     )
 
 
-def signature(plan: Plan, rows: int) -> str:
-    """Write all settings that a number depends on in one line."""
-    policies = plan.policies
-    parts = [
-        f"lossctl {__version__}",
-        *(spec.full for spec in plan.specs),
-        f"pairing={plan.reading.pairing.replace(' ', '-')}",
-        f"nulls={policies.nulls}",
-        f"nonfinite={policies.nonfinite}",
-        f"n={rows}",
-    ]
-    return " | ".join(parts)
-
-
-def _columns(plan: Plan) -> dict[str, dict[str, list[str] | str]]:
-    """Say which columns filled each role."""
-    shown: dict[str, dict[str, list[str] | str]] = {}
-    for spec in plan.specs:
-        roles = plan.binding[spec.full]
-        shown[spec.label] = {
-            role: list(slot.columns)
-            if slot.columns
-            else f"{slot.constant:g}"
-            if slot.kind == "constant"
-            else f"by file: {', '.join(spec.loss.populations)}"
-            for role, slot in roles.items()
-        }
-    return shown
-
-
-def _result(spec: Spec, tally: Tally, level: float | None, places: _Places) -> Result:
+def standing(settings: Settings, state: State) -> str:
+    """Say in a few words where the first loss stands so far."""
+    spec = settings.specs[0]
+    tally = empty_tally(spec, settings.policies, 1)
+    tally.merge(state.tallies[spec.full], np.zeros(len(state.cells.keys), dtype=np.intp))
     summary = tally.moments.summary()
+    value = spec.loss.finish.value(summary.means) if summary.means else None
+    if value is None:
+        return ""
+    error, level = _standard_error(spec, summary), settings.policies.ci
+    ci = None if error is None or level is None else _interval(float(value), error, level)
+    if ci is None:
+        return f"{spec.label} {_double(value):.6g}"
+    return f"{spec.label} {float(value):.6g} ({ci.lower:.6g} to {ci.upper:.6g})"
+
+
+def _judge_labels(role: Role, labels: frozenset[float], state: State) -> None:
+    if fault := role.domain.contradiction(labels):
+        paths = sorted({path for path, _, _ in state.read})
+        raise DomainError(fault, place=Place(", ".join(paths)))
+
+
+def _slices(
+    settings: Settings, state: State, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, Any], Mapping[str, Tally]]]:
+    """Unite the cells of each slice: its group, its values by column, and the tallies by loss."""
+    places = [state.cells.columns.index(name) for name in columns]
+    of_cells = [tuple(key[place] for place in places) for key in state.cells.keys]
+    keys = sorted(set(of_cells), key=lambda key: [(v is None, str(type(v)), v) for v in key])
+    number = {key: group for group, key in enumerate(keys)}
+    groups = np.array([number[key] for key in of_cells], dtype=np.intp)
+    tallies = {}
+    for spec in settings.specs:
+        tallies[spec.full] = empty_tally(spec, settings.policies, len(keys))
+        tallies[spec.full].merge(state.tallies[spec.full], groups)
+    for group, key in enumerate(keys):
+        yield group, dict(zip(columns, key, strict=True)), tallies
+
+
+def _result(
+    spec: Spec,
+    tally: Tally,
+    group: int,
+    slice_: Mapping[str, Any],
+    policies: Policies,
+    places: _Places,
+) -> Result:
+    summary = tally.moments.summary(group)
     finish = spec.loss.finish
-    infinite, undefined = places.count(tally.infinite), places.count(tally.undefined)
-    negative = tally.negative_infinite.count
-    n = summary.rows + infinite.count + undefined.count + negative
+    infinite, negative, undefined, clipped = (
+        places.count(tally.rows_of(kind, group)) for kind in KINDS
+    )
+    n = summary.rows + infinite.count + undefined.count + negative.count
     value, reason, limit = None, None, None
-    if undefined.count or (infinite.count and negative):
+    if undefined.count or (infinite.count and negative.count):
         reason = f"not a number in {undefined.count or infinite.count} rows"
-    elif infinite.count or negative:
-        reason = f"infinite in {infinite.count or negative} rows"
+    elif infinite.count or negative.count:
+        reason = f"infinite in {infinite.count or negative.count} rows"
         limit = math.inf if infinite.count else -math.inf
     else:
         means = summary.means
         value = None if means is None else finish.value(means)
         reason = (finish.undefined if means else "no rows") if value is None else None
-    error = _standard_error(spec, tally) if value is not None else None
+    error = _standard_error(spec, summary) if value is not None else None
+    level = policies.ci
     single = finish.components == 1
     total = summary.sums[0]
     return Result(
         loss=spec.label,
-        slice={},
+        slice=slice_,
         n=n,
         weight=float(n),
         value=None if value is None else _double(value),
@@ -117,15 +152,35 @@ def _result(spec: Spec, tally: Tally, level: float | None, places: _Places) -> R
         sum=_double(total) if single and value is not None else None,
         std_error=error,
         ci=None if error is None or level is None else _interval(float(value or 0), error, level),
-        min=tally.low + 0.0 if summary.rows else None,
-        max=tally.high + 0.0 if summary.rows else None,
-        infinite=infinite,
+        min=float(tally.low[group]) + 0.0 if summary.rows else None,
+        max=float(tally.high[group]) + 0.0 if summary.rows else None,
+        quantiles=_quantiles(tally, group, policies.quantiles),
+        histogram=_histogram(tally, group) if policies.histogram else None,
+        infinite=infinite if infinite.count else negative,
         undefined=undefined,
-        clipped=places.count(tally.clipped),
-        clipped_share=_share(tally, total) if single and value is not None else None,
+        clipped=clipped,
+        clipped_share=_share(tally, group, total) if single and value is not None else None,
         reason=reason,
         limit=limit,
     )
+
+
+def _quantiles(tally: Tally, group: int, shares: Sequence[float]) -> dict[str, float | None]:
+    if tally.buckets is None:
+        return {}
+    return {f"{share:g}": tally.buckets.quantile(share, group) for share in shares}
+
+
+def _histogram(tally: Tally, group: int) -> tuple[Bin, ...]:
+    """Join buckets to bins of one binary order of magnitude each."""
+    joined: dict[tuple[float, int], Bin] = {}
+    for bin_ in tally.buckets.bins(group) if tally.buckets else ():
+        middle = 0.5 * bin_.low + 0.5 * bin_.high
+        exponent = math.frexp(middle)[1] if middle else 0
+        key = math.copysign(1.0, middle) if middle else 0.0, exponent
+        before = joined.get(key, Bin(bin_.low, bin_.high, 0))
+        joined[key] = Bin(before.low, bin_.high, before.count + bin_.count)
+    return tuple(joined.values())
 
 
 def _double(number: Fraction | float) -> float:
@@ -133,12 +188,11 @@ def _double(number: Fraction | float) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
-def _standard_error(spec: Spec, tally: Tally) -> float | None:
+def _standard_error(spec: Spec, summary: Summary) -> float | None:
     """Carry the covariance of the means through the finish by the delta method."""
-    summary = tally.moments.summary()
     if summary.covariance is None or summary.means is None:
         return None
     slope = spec.loss.finish.slope(summary.means)
@@ -157,24 +211,27 @@ def _standard_error(spec: Spec, tally: Tally) -> float | None:
     return math.sqrt(max(_double(variance), 0.0))
 
 
-def _interval(value: float, error: float, level: float) -> Interval:
+def _interval(value: float, error: float, level: float) -> Interval | None:
+    """Give the interval of the normal approximation; None beyond the largest double."""
     from statistics import NormalDist
 
     reach = NormalDist().inv_cdf((1.0 + level) / 2.0) * error
+    if not math.isfinite(value - reach) or not math.isfinite(value + reach):
+        return None
     return Interval(level, value - reach, value + reach, "normal")
 
 
-def _share(tally: Tally, total: Fraction) -> float | None:
-    if not tally.clipped.count or not total:
+def _share(tally: Tally, group: int, total: Fraction) -> float | None:
+    if not tally.rows_of("clipped", group).count or not total:
         return None
-    return float(tally.clipped_sum.fraction() / total)
+    return float(tally.clipped_sum.fraction(group) / total)
 
 
 def _warnings(rows: Rows, results: Sequence[Result]) -> tuple[str, ...]:
     warnings = [
         f"{count.count} of {rows.read} rows dropped ({why})" for why, count in rows.dropped.items()
     ]
-    for result in results:
+    for result in (result for result in results if not result.slice):
         if result.clipped.count:
             share = result.clipped_share
             carried = "" if share is None else f"; they carry {share:.3g} of the sum"

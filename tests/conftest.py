@@ -20,13 +20,14 @@ from hypothesis import settings
 
 from lossctl.data.binding import Choices
 from lossctl.data.source import open_source
-from lossctl.evaluate import Policies, evaluate, make_plan
+from lossctl.evaluate import evaluate
 from lossctl.losses import REGISTRY, Loss, Parameter, Ragged, Spec, parse
 from lossctl.losses._domains import Classes, Simplex
+from lossctl.plan import Policies, make_plan
 from lossctl.report import Report
 
 # The same examples in every run: a red suite means that the code has changed, not the dice.
-settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=30)
 settings.load_profile("suite")
 
 Columns = Mapping[str, Any]
@@ -77,6 +78,12 @@ def _notable_values(parameter: Parameter) -> list[Any]:
 
 def _may_be_soft(spec: Spec) -> bool:
     return any(type(role.domain) is Classes for role in spec.loss.roles)
+
+
+@pytest.fixture
+def notable() -> Callable[[Loss], list[Spec]]:
+    """Give the specs of a loss that ``spec`` runs through."""
+    return notable_specs
 
 
 @pytest.fixture
@@ -169,10 +176,15 @@ def write_csv() -> Callable[..., Path]:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(named)
-            writer.writerows(zip(*named.values(), strict=True))
+            writer.writerows(map(_as_texts, zip(*named.values(), strict=True)))
         return path
 
     return write
+
+
+def _as_texts(row: Sequence[float]) -> list[str]:
+    """Write numbers so that they read back as they are, whole ones as people write them."""
+    return [str(int(value)) if value.is_integer() else repr(value) for value in row]
 
 
 @pytest.fixture

@@ -8,36 +8,47 @@ from __future__ import annotations
 
 import ast
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
 import typer
 
 
-def loss_names() -> Iterator[str]:
-    """Read the names of all declared losses from the source of their families."""
-    for module in files("lossctl.losses").iterdir():
-        if module.name.startswith("_") or not module.name.endswith(".py"):
+def declared_losses() -> Iterator[tuple[str, str]]:
+    """Read the family and the name of every declared loss from the source of the families."""
+    for module in sorted(files("lossctl.losses").iterdir(), key=lambda entry: entry.name):
+        family, dot, suffix = module.name.partition(".")
+        if family.startswith("_") or dot + suffix != ".py":
             continue
         for node in ast.parse(module.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and any(map(_declares, node.decorator_list)):
-                yield node.name
+                yield family, node.name
 
 
 def complete_losses(incomplete: str) -> list[str]:
-    """Complete the last spec of a comma-separated list."""
-    before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{name}" for name in loss_names() if name.startswith(last)]
+    """Complete the name of a loss."""
+    return [name for _, name in declared_losses() if name.startswith(incomplete)]
+
+
+def complete_specs(incomplete: str) -> list[str]:
+    """Complete the last spec of a comma-separated list: a loss or ``@`` and a family."""
+    words = dict.fromkeys(
+        word for family, name in declared_losses() for word in (name, f"@{family}")
+    )
+    return _complete_last(incomplete, words)
 
 
 def complete_columns(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Complete a column name of the files on the line."""
-    names: dict[str, None] = {}
-    for role in ("predictions", "targets"):
-        path = ctx.params.get(role)
-        if path:
-            names |= dict.fromkeys(_column_names(str(path)))
-    return [name for name in names if name.startswith(incomplete)]
+    """Complete the last name of a comma-separated list of columns of the files on the line."""
+    # While an option lacks its value, Typer leaves the arguments among the unparsed words.
+    paths = [ctx.params.get("predictions"), ctx.params.get("targets"), *ctx.args]
+    names = dict.fromkeys(name for path in paths if path for name in _column_names(str(path)))
+    return _complete_last(incomplete, names)
+
+
+def _complete_last(incomplete: str, words: Iterable[str]) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{word}" for word in words if word.startswith(last)]
 
 
 def _declares(decorator: ast.expr) -> bool:

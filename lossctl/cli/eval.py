@@ -18,17 +18,34 @@ def evaluate_files(
     classes: opt.Classes = None,
     nulls: opt.Nulls = "error",
     nonfinite: opt.Nonfinite = "error",
+    by: opt.By = None,
     ci: opt.Ci = "0.95",
+    quantiles: opt.Quantiles = None,
+    histogram: opt.Histogram = False,
     format: opt.Format = "table",
     output: opt.Output = None,
     report: opt.Reports = None,
+    state_out: opt.StateOut = None,
+    resume: opt.Resume = False,
     jobs: opt.Jobs = None,
     chunk_rows: opt.ChunkRows = None,
     quiet: opt.Quiet = False,
+    no_progress: opt.NoProgress = False,
     color: opt.Color = "auto",
     debug: opt.Debug = False,  # noqa: ARG001 - read where errors are shown
 ) -> None:
-    r"""Evaluate losses of predictions against targets.
+    """Evaluate losses of predictions against targets.
+
+    PREDICTIONS and TARGETS are CSV or Parquet files that hold the same rows in the same order;
+    columns that both hold must be equal row by row. For losses of two populations (gan_...) two
+    files without targets hold one population each. Files are read once, in chunks, for all losses.
+
+    Columns are found by their usual names, such as prediction and target, or named by --pred,
+    --target and --col. COLUMNS is a name, a list a,b,c, a glob such as 'p_*', or one column of
+    lists.
+
+    The result goes to stdout, notes and errors go to stderr. Sums are exact and means are rounded
+    once, so the numbers depend neither on the order of the rows nor on --jobs and --chunk-rows.
 
     \b
     Examples:
@@ -36,30 +53,47 @@ def evaluate_files(
       lossctl eval predictions.parquet targets.parquet -l rmse -f value
       lossctl eval scores.csv -l 'huber:delta=1.5' -p yhat -t y -f json -o report.json
     """
-    from lossctl.cli.output import Outputs
-
-    outputs = Outputs.plan(format, output, report, color=color)
-
     from lossctl.checks import Nonfinite
+    from lossctl.cli.keeper import Keeper
+    from lossctl.cli.output import Outputs
+    from lossctl.cli.progress import progress_of
     from lossctl.data.binding import Choices
     from lossctl.data.chunks import Nulls
+    from lossctl.data.columns import check_named
     from lossctl.data.grouped import group_files
-    from lossctl.data.source import open_source
+    from lossctl.data.source import open_sources
     from lossctl.engines.local import usable_cores
+    from lossctl.errors import Gathered
     from lossctl.evaluate import CHUNK_ROWS, Policies, evaluate, make_plan
     from lossctl.losses import parse
 
-    specs = parse(losses)
-    told = opt.columns(pred, target, col)
-    sources = [open_source(path) for path in (predictions, targets) if path is not None]
-    if group is not None:
-        sources = [group_files(specs, sources, group, told)]
+    files = [path for path in (predictions, targets) if path is not None]
+    wrong = Gathered()
+    outputs = wrong.of(
+        Outputs.plan, format, output, report, color=color, others=[*files, state_out]
+    )
+    specs = wrong.of(parse, losses)
+    told = wrong.of(opt.columns, pred, target, col) or {}
+    slicings = tuple(opt.names(columns) for columns in by or ())
     policies = Policies(
-        nulls=opt.one_of("--nulls", nulls, Nulls),
-        nonfinite=opt.one_of("--nonfinite", nonfinite, Nonfinite),
-        ci=opt.confidence(ci),
+        nulls=wrong.of(opt.one_of, "--nulls", nulls, Nulls),
+        nonfinite=wrong.of(opt.one_of, "--nonfinite", nonfinite, Nonfinite),
+        ci=wrong.of(opt.confidence, ci),
+        quantiles=wrong.of(opt.shares, quantiles),
+        histogram=histogram,
+        by=slicings,
         jobs=jobs or usable_cores(),
         chunk_rows=chunk_rows or CHUNK_ROWS,
     )
-    choices = Choices(told, positive, tuple(classes.split(",")) if classes else ())
-    outputs.write(evaluate(make_plan(sources, specs, choices, policies)), quiet=quiet)
+    sources = wrong.of(open_sources, files)
+    if sources:
+        wrong.of(check_named, sources, [*told.values(), *(name for s in slicings for name in s)])
+    wrong.settle()
+    choices = Choices(told, positive, opt.names(classes))
+    if group is not None:
+        sources, choices = group_files(specs, sources, group, choices)
+    plan = make_plan(sources, specs, choices, policies)
+    keeper = Keeper(plan, state_out, resume=resume)
+    with progress_of(plan, shown=not (quiet or no_progress)) as progress:
+        found = evaluate(plan, progress, done=keeper.done, checkpoint=keeper.save)
+    outputs.write(found, quiet=quiet)

@@ -14,12 +14,12 @@ from lossctl.cli.options import option
 def show_losses(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Loss to explain.", autocompletion=complete_losses),
+        typer.Argument(metavar="NAME", help="Loss to explain.", autocompletion=complete_losses),
     ] = None,
     *,
     json: Annotated[bool, option("--json", help="As JSON.")] = False,
 ) -> None:
-    r"""List all losses by family, or explain one.
+    """List all losses by family, or explain one.
 
     \b
     Examples:

@@ -11,9 +11,10 @@ from typer.exceptions import TyperException
 
 from lossctl.cli import eval as eval_command
 from lossctl.cli import losses as losses_command
+from lossctl.cli import merge as merge_command
 from lossctl.cli import schema as schema_command
-from lossctl.cli.stderr import show_bug, show_error
-from lossctl.errors import Exit, LossctlError, UsageError
+from lossctl.cli.stderr import show_error, show_usage_error
+from lossctl.errors import Bug, Exit, LossctlError, SystemRefusal
 
 STATUSES = "\n".join(f"  {status:>3}  {status.meaning}" for status in Exit)
 EPILOG = f"\b\nExit status:\n{STATUSES}"
@@ -52,40 +53,55 @@ def program(
 
 
 app.command("eval", epilog=EPILOG)(eval_command.evaluate_files)
+app.command("merge", epilog=EPILOG)(merge_command.merge_states)
 app.command("losses")(losses_command.show_losses)
 app.command("schema")(schema_command.show_schema)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and give the exit status; nothing but this decides on one.
+    """Run the command line and give the exit status; without `argv`, the process ends with it."""
+    status = _status(list(sys.argv[1:] if argv is None else argv))
+    if argv is None:
+        # What is left to do at exit could only change the status: Python complains of streams
+        # that it cannot flush, and Arrow's threads now and then abort while they are torn down.
+        os._exit(status)
+    return status
+
+
+def _status(arguments: Sequence[str]) -> int:
+    """Run a command and turn its outcome into an exit status; nothing but this decides on one.
 
     Typer exits 1 for an uncaught exception and for a closed pipe, which here would read as
     "the model is worse than allowed".
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        outcome = typer.main.get_command(app).main(
-            arguments, prog_name="lossctl", standalone_mode=False
-        )
-        sys.stdout.flush()
-    except TyperException as error:
-        show_error(UsageError(error.format_message(), hint=_help_hint(error)), arguments)
-        return Exit.USAGE
-    except LossctlError as error:
-        show_error(error, arguments)
-        return error.exit
-    except BrokenPipeError:
-        # Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.CLOSED_PIPE
+        return _run(arguments)
+    except (SystemExit, BrokenPipeError) as error:
+        if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+            return Exit.CLOSED_PIPE
+        raise
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except TyperException as error:
+        show_usage_error(error, arguments)
+        return Exit.USAGE
     except Exception as error:  # noqa: BLE001 - the last resort must catch everything
-        show_bug(error, arguments)
-        return Exit.BUG
+        known = _as_known(error)
+        show_error(known, arguments)
+        return known.exit
+
+
+def _as_known(error: Exception) -> LossctlError:
+    if isinstance(error, LossctlError):
+        return error
+    if isinstance(error, OSError):
+        return SystemRefusal(error)
+    return Bug(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    command = typer.main.get_command(app)
+    outcome = command.main(arguments, prog_name="lossctl", standalone_mode=False)
+    if sys.stdout is not None:  # it is None where the shell has closed it
+        sys.stdout.flush()
     return outcome if isinstance(outcome, int) else Exit.DONE
-
-
-def _help_hint(error: TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path} --help shows the usage" if context is not None else ""

@@ -6,8 +6,8 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from lossctl.cli.complete import complete_columns, complete_losses
-from lossctl.errors import UsageError
+from lossctl.cli.complete import complete_columns, complete_specs
+from lossctl.errors import Gathered, UsageError
 
 
 def option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 - Typer's own word
@@ -23,7 +23,7 @@ Predictions = Annotated[
 Targets = Annotated[
     str | None,
     typer.Argument(
-        metavar="[TARGETS]",
+        metavar="TARGETS",
         help="File with the truth, in the same row order; without it PREDICTIONS holds both.",
     ),
 ]
@@ -35,7 +35,7 @@ Losses = Annotated[
         metavar="SPEC",
         help="Loss such as huber:delta=1.5; several by commas or repeated; @regression is a "
         "family. See `lossctl losses`.",
-        autocompletion=complete_losses,
+        autocompletion=complete_specs,
     ),
 ]
 Pred = Annotated[
@@ -100,6 +100,27 @@ Ci = Annotated[
     str,
     option("--ci", metavar="LEVEL|off", help="Level of the confidence intervals."),
 ]
+By = Annotated[
+    list[str] | None,
+    option(
+        "--by",
+        "-g",
+        metavar="COLUMNS",
+        help="Report each slice as well; a,b crosses two columns; repeatable.",
+        autocompletion=complete_columns,
+    ),
+]
+Quantiles = Annotated[
+    str | None,
+    option(
+        "--quantiles",
+        metavar="Q,Q",
+        help="Quantiles of the rows' losses, as 0.5,0.9; within 0.2 % of the exact ones.",
+    ),
+]
+Histogram = Annotated[
+    bool, option("--histogram", help="Counts by order of magnitude, in the JSON report.")
+]
 Format = Annotated[
     str,
     option(
@@ -121,6 +142,18 @@ Reports = Annotated[
         help="Write a further report from the same pass; repeatable.",
     ),
 ]
+StateOut = Annotated[
+    str | None,
+    option(
+        "--state-out",
+        metavar="FILE",
+        help="Keep the exact sums there, for `lossctl merge` and --resume; saved as it goes.",
+    ),
+]
+Resume = Annotated[
+    bool, option("--resume", help="Go on from what the --state-out file already covers.")
+]
+NoProgress = Annotated[bool, option("--no-progress", help="No progress bar on a terminal.")]
 Jobs = Annotated[
     int | None,
     option("--jobs", "-j", metavar="N", min=1, help="Threads; all usable cores by default."),
@@ -169,19 +202,52 @@ def confidence(text: str) -> float | None:
     return level
 
 
+def shares(text: str | None) -> tuple[float, ...]:
+    """Read quantiles.
+
+    Raises
+    ------
+    UsageError
+        One of them is no number between 0 and 1.
+
+    """
+    found = []
+    for part in (text or "").split(",") if text else ():
+        try:
+            share = float(part)
+        except ValueError:
+            share = -1.0
+        if not 0.0 <= share <= 1.0:
+            raise UsageError(f"--quantiles takes numbers between 0 and 1, not {part!r}")
+        found.append(share)
+    return tuple(found)
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Read names between commas."""
+    return tuple(name.strip() for name in text.split(",")) if text else ()
+
+
 def columns(pred: str | None, target: str | None, given: list[str] | None) -> dict[str, str]:
     """Join ``--pred``, ``--target`` and every ``--col`` into role to columns.
 
     Raises
     ------
     UsageError
-        A ``--col`` is not of the form ROLE=COLUMNS.
+        A ``--col`` is not of the form ROLE=COLUMNS, or a role is named twice.
 
     """
-    told = {}
+    wrong = Gathered()
+    told = {k: v for k, v in (("prediction", pred), ("target", target)) if v is not None}
     for text in given or []:
         role, equals, names = text.partition("=")
-        if not (role and equals and names):
-            raise UsageError(f"--col takes ROLE=COLUMNS, not {text!r}", hint="as in --col left=a,b")
-        told[role] = names
-    return told | {k: v for k, v in (("prediction", pred), ("target", target)) if v is not None}
+        with wrong:
+            if not (role and equals and names):
+                message = f"--col takes ROLE=COLUMNS, not {text!r}"
+                raise UsageError(message, hint="as in --col left=a,b")
+            if told.setdefault(role, names) != names:
+                raise UsageError(
+                    f"the role {role!r} is given two columns: {told[role]} and {names}"
+                )
+    wrong.settle()
+    return told

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from lossctl.cli.options import one_of
 from lossctl.cli.stderr import note
-from lossctl.errors import OutputError, Place, UsageError
+from lossctl.errors import Gathered, OutputError, Place, UsageError
 from lossctl.formats import FORMATS, Style, render
 from lossctl.report import Report
+
+When = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Outputs:
 
     format: str
     path: str | None
+    """None for stdout."""
     reports: tuple[tuple[str, str], ...]
     color: bool
 
@@ -32,35 +37,36 @@ class Outputs:
         reports: Sequence[str] | None,
         *,
         color: str,
+        others: Sequence[str | None] = (),
     ) -> Outputs:
-        """Check formats and that every file can be written.
+        """Check formats and that every file can be written; none may be one of ``others``.
 
         Raises
         ------
         UsageError
-            A format is unknown.
+            A format is unknown, or a file would be written over another one of the command.
         OutputError
             A file cannot be written.
 
         """
+        wrong = Gathered()
+        with wrong:
+            _check_format(format)
+        with wrong:
+            one_of("--color", color, When)
+        path = None if path == "-" else path
         pairs = []
         for text in reports or ():
-            name, equals, target = text.partition("=")
-            if not (equals and target):
-                raise UsageError(f"--report takes FMT=FILE, not {text!r}", hint="md=report.md")
-            pairs.append((name, target))
-        for name in (format, *(name for name, _ in pairs)):
-            if name not in FORMATS:
-                raise UsageError(f"unknown format {name!r}", hint=f"one of {', '.join(FORMATS)}")
-        if color not in ("auto", "always", "never"):
-            raise UsageError(f"--color takes auto | always | never, not {color!r}")
-        for wanted in (path, *(target for _, target in pairs)):
-            if wanted is not None:
-                _check_writable(Path(wanted))
-        colored = color == "always" or (
-            color == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        )
-        return cls(format, path, tuple(pairs), colored)
+            with wrong:
+                pairs.append(_read_report(text))
+        taken = [other for other in others if other is not None]
+        for wanted in ([] if path is None else [path]) + [target for _, target in pairs]:
+            with wrong:
+                _check_free(Path(wanted), taken)
+                check_writable(Path(wanted))
+            taken.append(wanted)
+        wrong.settle()
+        return cls(format, path, tuple(pairs), _colored(color))
 
     def write(self, report: Report, *, quiet: bool) -> None:
         """Write the further reports, then the document, then notes on stderr.
@@ -69,23 +75,44 @@ class Outputs:
         ------
         OutputError
             A file could not be written; none is left half-written.
+        LossctlError
+            A format cannot show the report; nothing is written.
 
         """
-        for name, target in self.reports:
-            write_whole(Path(target), render(report, name, Style()))
+        style = Style(color=self.color and self.path is None)
+        document = render(report, self.format, style)
+        further = [(Path(target), render(report, name, Style())) for name, target in self.reports]
+        for target, text in further:
+            write_whole(target, text)
         if self.path is not None:
-            write_whole(Path(self.path), render(report, self.format, Style()))
+            write_whole(Path(self.path), document)
+        elif sys.stdout is None:
+            raise OutputError("stdout is closed", hint="-o FILE writes the result to a file")
         else:
-            terminal = sys.stdout.isatty()
-            width = os.get_terminal_size().columns if terminal else None
-            sys.stdout.write(render(report, self.format, Style(width, self.color)))
+            sys.stdout.write(document)
         if not quiet:
+            if self.format == "table":
+                for line in _columns(report):
+                    note(line)
             for warning in report.warnings:
                 note(f"warning: {warning}")
 
 
+def _columns(report: Report) -> Iterator[str]:
+    """Say which columns were read, losses that read the same ones in one line."""
+    alike: dict[str, list[str]] = {}
+    for loss, roles in report.columns.items():
+        chosen = "; ".join(
+            f"{role}: {columns if isinstance(columns, str) else ', '.join(columns)}"
+            for role, columns in roles.items()
+        )
+        alike.setdefault(chosen, []).append(loss)
+    for chosen, losses in alike.items():
+        yield f"columns of {', '.join(losses)}: {chosen}"
+
+
 def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; a pipe or a device just takes what comes.
 
     Raises
     ------
@@ -93,34 +120,85 @@ def write_whole(path: Path, text: str) -> None:
         It could not be written; what stood there before still does.
 
     """
+    data = text.encode("utf-8", "backslashreplace")
     try:
-        with tempfile.NamedTemporaryFile(
-            "w",
-            encoding="utf-8",
-            newline="",
-            dir=path.parent,
-            prefix=f".{path.name}.",
-            delete=False,
-        ) as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                umask = os.umask(0)
-                os.umask(umask)
-                Path(file.name).chmod(0o666 & ~umask)
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        if _is_special(path):
+            path.write_bytes(data)
+        else:
+            _replace(path.resolve(), data)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise OutputError(error.strerror or str(error), place=Place(str(path))) from error
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Refuse a path that cannot be written, before any work is done for it.
+
+    Raises
+    ------
+    OutputError
+        It cannot.
+
+    """
     if path.is_dir():
-        raise OutputError("is a directory", place=Place(str(path)))
+        raise OutputError("is a directory, not a file", place=Place(str(path)))
     if not path.parent.is_dir():
         raise OutputError(f"there is no folder {path.parent}", place=Place(str(path)))
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"the folder {path.parent} is not writable", place=Place(str(path)))
+    try:
+        if not _is_special(path):
+            tempfile.TemporaryFile(dir=path.resolve().parent).close()
+    except OSError as error:
+        message = f"the folder cannot be written to ({error.strerror or error})"
+        raise OutputError(message, place=Place(str(path))) from error
+
+
+def _check_format(name: str) -> None:
+    if name not in FORMATS:
+        raise UsageError(f"unknown format {name!r}", hint=f"one of {', '.join(FORMATS)}")
+
+
+def _read_report(text: str) -> tuple[str, str]:
+    name, _, target = text.partition("=")
+    if target in ("", "-"):
+        hint = "as in --report md=report.md"
+        raise UsageError(f"--report takes FMT=FILE, not {text!r}", hint=hint)
+    _check_format(name)
+    return name, target
+
+
+def _check_free(path: Path, taken: Sequence[str]) -> None:
+    for other in map(Path, taken):
+        same = other.samefile(path) if other.exists() and path.exists() else other == path
+        if same and not _is_special(path):
+            message = f"{path} would be written over {other}, which this command needs as well"
+            raise UsageError(message, hint="name another file")
+
+
+def _is_special(path: Path) -> bool:
+    """Tell whether something stands there that must not be replaced by a file."""
+    return path.exists() and not path.is_file()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write beside the file and put the result in its place, with its permissions if it has any."""
+    umask = os.umask(0)
+    os.umask(umask)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".lossctl-", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).chmod(mode)
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _colored(color: str) -> bool:
+    if color == "auto":
+        on_terminal = sys.stdout is not None and sys.stdout.isatty()
+        return on_terminal and not os.environ.get("NO_COLOR")
+    return color == "always"

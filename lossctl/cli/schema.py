@@ -11,9 +11,14 @@ from lossctl.errors import UsageError
 
 
 def show_schema(
-    name: Annotated[str, typer.Argument(metavar="report", help="Which document.")] = "report",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which document.")] = "report",
 ) -> None:
-    """Print the JSON Schema of a document."""
+    """Print the JSON Schema of a document that lossctl writes.
+
+    \b
+    Examples:
+      lossctl schema report
+    """
     folder = files("lossctl.schemas")
     known = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir())
     known = [entry for entry in known if not entry.startswith("_")]

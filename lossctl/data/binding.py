@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pyarrow as pa
 
+from lossctl.data.columns import check_named, is_listed, listed, resolve
+from lossctl.data.kinds import check_type, is_list, list_width
 from lossctl.data.source import Source
-from lossctl.errors import ColumnError, Place, SeveralErrors, UsageError
+from lossctl.data.suffixes import box_order, in_order, suffixes
+from lossctl.errors import ColumnError, Gathered, UsageError, did_you_mean
 from lossctl.losses import Role, Spec
-from lossctl.losses._spec import did_you_mean
 
 Kind = Literal["number", "matrix", "ragged", "class", "positive", "constant", "population"]
 
@@ -34,6 +35,8 @@ class Slot:
     columns: tuple[str, ...] = ()
     width: int = 0
     """Values per row of a matrix."""
+    names: tuple[str, ...] = ()
+    """The suffixes that tell the columns apart; none where their order was given."""
     classes: tuple[str, ...] = ()
     """Names of classes 0..K-1 for the kind ``class``."""
     constant: float = 0.0
@@ -54,32 +57,45 @@ class Choices:
 Binding = Mapping[str, Mapping[str, Slot]]
 """Spec (in full) to role to slot."""
 
+_Found = tuple[int, tuple[str, ...], tuple[str, ...]]
+"""Number of a source, columns in it, and the suffixes that tell them apart."""
+
 
 def bind(specs: Sequence[Spec], sources: Sequence[Source], choices: Choices) -> Binding:
     """Find the columns of every role of every loss.
 
     Raises
     ------
-    ColumnError, SeveralErrors
-        A role has no column, several, or the wrong number of them; all such roles are named.
+    ColumnError, UsageError, SeveralErrors
+        A role has no column or the wrong number of them, or something was named that no loss
+        here needs; all that is wrong is named.
 
     """
-    errors: dict[str, UsageError] = {}
+    wrong = Gathered()
+    with wrong:
+        check_named(sources, choices.columns.values())
+    with wrong:
+        _check_roles(specs, choices)
     binding: dict[str, dict[str, Slot]] = {}
+    missing: dict[Role, list[str]] = {}
     for spec in specs:
         finder = _Finder(spec, sources, choices)
-        binding[spec.full] = {}
+        slots: dict[str, Slot] = {}
         for role in spec.loss.roles:
-            try:
-                binding[spec.full][role.name] = finder.find(role)
-            except ColumnError as error:
-                errors.setdefault(error.message, error)
-        if not errors:
-            binding[spec.full] = _with_classes(spec, binding[spec.full], choices)
-    if len(errors) == 1:
-        raise next(iter(errors.values()))
-    if errors:
-        raise SeveralErrors(list(errors.values()))
+            with wrong:
+                slot = finder.find(role)
+                if slot is None:
+                    missing.setdefault(role, []).append(spec.loss.name)
+                else:
+                    slots[role.name] = slot
+        if len(slots) == len(spec.loss.roles):
+            with wrong:
+                binding[spec.full] = _matched(spec, slots, choices)
+    for role, losses in missing.items():
+        with wrong:
+            raise _no_column(role, losses, sources)
+    wrong.settle()
+    _check_labels_used(binding, choices)
     return binding
 
 
@@ -88,63 +104,55 @@ class _Finder:
 
     def __init__(self, spec: Spec, sources: Sequence[Source], choices: Choices) -> None:
         self.spec, self.sources, self.choices = spec, sources, choices
+        self.stacked = is_stacked(spec, sources)
 
-    def find(self, role: Role) -> Slot:
+    def find(self, role: Role) -> Slot | None:
+        """Find the slot of a role; None when there is no column for it."""
         told = self.choices.columns.get(
             f"{self.spec.loss.name}.{role.name}", self.choices.columns.get(role.name)
         )
         if told is not None:
             return self._slot(role, *self._told(role, told))
-        if is_stacked(self.spec, self.sources) and role.name == "target":
+        if self.stacked and role.name == "target":
             return Slot("population")
         found = self._usual(role)
         if found is not None:
             return self._slot(role, *found)
-        if role.default is not None:
-            return Slot("constant", constant=role.default)
-        raise self._missing(role)
+        return None if role.default is None else Slot("constant", constant=role.default)
 
     def _order(self, role: Role) -> Iterable[int]:
         """Targets are looked for in the last file first, everything else in the first."""
         order = range(len(self.sources))
         return reversed(order) if role.name == "target" else order
 
-    def _told(self, role: Role, text: str) -> tuple[int, tuple[str, ...]]:
-        wanted = [part.strip() for part in text.split(",")]
+    def _told(self, role: Role, text: str) -> _Found:
+        check_named(self.sources, [text])
         for index in self._order(role):
-            names = self.sources[index].names
-            found = [
-                name
-                for part in wanted
-                for name in ([part] if part in names else fnmatch.filter(names, part))
-            ]
-            if all(part in names or fnmatch.filter(names, part) for part in wanted):
-                return index, tuple(found)
-        known = [name for source in self.sources for name in source.names]
-        lost = next(
-            (part for part in wanted if part not in known and not fnmatch.filter(known, part)),
-            text,
-        )
+            columns, lost = resolve(text, self.sources[index].names)
+            if not lost:
+                stem = text.partition("*")[0]
+                given = is_listed(text, self.sources[index].names)
+                return index, columns, () if given else suffixes(columns, stem)
         raise ColumnError(
-            f"no column {lost!r} for the role {role.name!r} of {self.spec.loss.name}",
-            hint=did_you_mean(lost, known) or f"columns: {', '.join(known)}",
-            place=Place(self.sources[0].path if len(self.sources) == 1 else None),
+            f"the columns {text} for the role {role.name!r} are not all in one file",
+            hint=listed(self.sources),
         )
 
-    def _usual(self, role: Role) -> tuple[int, tuple[str, ...]] | None:
+    def _usual(self, role: Role) -> _Found | None:
         stems = (*role.domain.hints, *USUAL.get(role.name, (role.name,)))
         for index in self._order(role):
             source = self.sources[index]
-            by_lower = {name.lower(): name for name in reversed(source.names)}
+            by_lower = {name.strip().lower(): name for name in reversed(source.names)}
             for stem in stems:
                 name = by_lower.get(stem)
                 if name is not None and self._fits(role, source.types[name]):
-                    return index, (name,)
+                    return index, (name,), ()
                 group = _numbered(source.names, stem)
+                whole = index, group, suffixes(group, f"{stem}_")
                 if role.domain.size and not role.domain.ragged and self._enough(role, group):
-                    return index, group
+                    return whole
                 if role.domain.ragged and len(group) > 1 and source.format == "csv":
-                    return index, group
+                    return whole
         return None
 
     def _fits(self, role: Role, kind: pa.DataType | None) -> bool:
@@ -160,52 +168,101 @@ class _Finder:
         size = role.domain.size
         return len(group) == int(size) if size.isdigit() else len(group) > 1
 
-    def _slot(self, role: Role, index: int, columns: tuple[str, ...]) -> Slot:
+    def _slot(
+        self, role: Role, index: int, columns: tuple[str, ...], names: tuple[str, ...]
+    ) -> Slot:
         source, domain = self.sources[index], role.domain
-        kind = source.types[columns[0]]
-        listed = kind is not None and is_list(kind)
-        if len(columns) > 1 and not domain.size:
+        several = len(columns) > 1
+        if several and not domain.size:
             raise self._wrong_number(role, columns, "one column")
+        in_list = not several and source.types[columns[0]] is not None
+        in_list = in_list and is_list(source.types[columns[0]])
+        label = role.name == "target" and not several and not in_list and not domain.ragged
+        label = label and (bool(domain.size) or self.choices.positive is not None)
+        for holder in self.sources if self.stacked else (source,):
+            for column in columns:
+                may_be_list = bool(domain.size) and not several
+                check_type(role, holder, column, label=label, may_be_list=may_be_list)
         if domain.ragged:
-            return Slot("ragged", index, columns, width=len(columns))
-        if domain.size and (listed or len(columns) > 1):
-            width = _list_width(source, columns[0]) if listed else len(columns)
-            if domain.size.isdigit() and width != int(domain.size):
-                raise self._wrong_number(role, columns, f"{domain.size} columns")
-            return Slot("matrix", index, columns, width=width)
-        if domain.size and role.name != "target":
+            return Slot("ragged", index, columns, len(columns), names)
+        if in_list or several:
+            width = list_width(source, columns[0]) if in_list else len(columns)
+            if domain.size.isdigit() and width != int(domain.size) and source.rows != 0:
+                raise self._wrong_number(role, columns, f"{domain.size} columns", width)
+            return Slot("matrix", index, columns, width, names)
+        if domain.size and not label:
             raise self._wrong_number(role, columns, f"{domain.size} columns or one list column")
-        if domain.size:
-            return Slot("class", index, columns)
-        if self.choices.positive is not None and role.name == "target":
-            return Slot("positive", index, columns, positive=self.choices.positive)
-        if kind is not None and not is_number(kind):
-            raise ColumnError(
-                f"column {columns[0]!r} for the role {role.name!r} holds {kind}, not numbers",
-                hint="for text labels name the positive one with --positive"
-                if role.name == "target"
-                else "",
-                place=Place(source.path),
-            )
-        return Slot("number", index, columns)
+        if label and not domain.size:
+            return Slot("positive", index, columns, positive=self.choices.positive or "")
+        return Slot("class" if label else "number", index, columns)
 
-    def _wrong_number(self, role: Role, columns: tuple[str, ...], needed: str) -> ColumnError:
+    def _wrong_number(
+        self, role: Role, columns: tuple[str, ...], needed: str, found: int | None = None
+    ) -> ColumnError:
         return ColumnError(
             f"{self.spec.loss.name}: the role {role.name!r} needs {needed}, "
-            f"not {len(columns)} ({', '.join(columns)})",
-            hint=f"--col {role.name}=a,b,c or --col '{role.name}=p_*'",
+            f"not {len(columns) if found is None else found} ({', '.join(columns)})",
+            hint=f"--col {role.name}=NAME names one column"
+            if needed == "one column"
+            else f"--col {role.name}=a,b,c or --col '{role.name}=p_*'",
         )
 
-    def _missing(self, role: Role) -> ColumnError:
-        known = [name for source in self.sources for name in source.names]
-        option = {"prediction": "--pred", "target": "--target"}.get(role.name)
-        columns = "COLUMNS" if role.domain.size else "COLUMN"
-        way = f"{option} {columns}" if option else f"--col {role.name}={columns}"
-        return ColumnError(
-            f"{self.spec.loss.name}: no column found for the role {role.name!r} "
-            f"({role.domain.text})",
-            hint=f"name it with {way}; columns: {', '.join(known)}",
-        )
+
+def _check_roles(specs: Sequence[Spec], choices: Choices) -> None:
+    """Refuse columns for a role that no loss has."""
+    roles = dict.fromkeys(role.name for spec in specs for role in spec.loss.roles)
+    known = [
+        *roles,
+        *(f"{spec.loss.name}.{role.name}" for spec in specs for role in spec.loss.roles),
+    ]
+    wrong = Gathered()
+    for role in choices.columns:
+        with wrong:
+            if role not in known:
+                raise UsageError(
+                    f"no loss here has the role {role!r}",
+                    hint=did_you_mean(role, known) or f"roles: {', '.join(roles)}",
+                )
+    wrong.settle()
+
+
+def _check_labels_used(binding: Binding, choices: Choices) -> None:
+    """Refuse names of labels that no role takes."""
+    kinds = {slot.kind for slots in binding.values() for slot in slots.values()}
+    if choices.positive is not None and "positive" not in kinds:
+        raise UsageError("--positive: no loss here takes a label of two kinds")
+    if choices.classes and "class" not in kinds:
+        raise UsageError("--classes: no loss here takes class labels from a column")
+
+
+def _no_column(role: Role, losses: Sequence[str], sources: Sequence[Source]) -> ColumnError:
+    option = {"prediction": "--pred", "target": "--target"}.get(role.name)
+    columns = "COLUMNS" if role.domain.size else "COLUMN"
+    way = f"{option} {columns}" if option else f"--col {role.name}={columns}"
+    return ColumnError(
+        f"{', '.join(losses)}: no column found for the role {role.name!r} ({role.domain.text})",
+        hint=f"name it with {way}; {listed(sources)}",
+    )
+
+
+def find_columns(sources: Sequence[Source], names: Sequence[str]) -> tuple[tuple[int, str], ...]:
+    """Find the source of each distinct column; the last file, which has the truth, goes first.
+
+    Raises
+    ------
+    ColumnError
+        No file holds a column.
+
+    """
+    found: dict[str, int] = {}
+    for name in names:
+        holders = [index for index, source in enumerate(sources) if name in source.names]
+        if not holders:
+            known = [column for source in sources for column in source.names]
+            hint = did_you_mean(name, known) or listed(sources)
+            raise ColumnError(f"no column {name!r} to slice by", hint=hint)
+        found[name] = holders[-1]
+    return tuple((index, name) for name, index in found.items())
 
 
 def is_stacked(spec: Spec, sources: Sequence[Source]) -> bool:
@@ -215,57 +272,62 @@ def is_stacked(spec: Spec, sources: Sequence[Source]) -> bool:
     return bool(spec.loss.populations) and len(sources) == 2 and not labelled
 
 
-def is_number(kind: pa.DataType) -> bool:
-    """Tell whether a column of the type holds one number per row."""
-    kinds = pa.types
-    tests = (kinds.is_integer, kinds.is_floating, kinds.is_boolean, kinds.is_decimal)
-    return any(test(kind) for test in tests)
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Tell whether a column of the type holds a list per row."""
-    kinds = pa.types
-    tests = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)
-    return any(test(kind) for test in tests)
-
-
 def _numbered(names: Sequence[str], stem: str) -> tuple[str, ...]:
     """Find the columns ``stem_something``, in file order."""
     return tuple(name for name in names if name.lower().startswith(f"{stem}_"))
 
 
-def _list_width(source: Source, column: str) -> int:
-    kind = source.types[column]
-    if kind is not None and pa.types.is_fixed_size_list(kind):
-        return int(kind.list_size)
-    from lossctl.data.parquet import first_rows
-
-    first = first_rows(source, column)
-    return len(first[0].values) if len(first) and first[0].is_valid else 0
-
-
-def _with_classes(spec: Spec, slots: dict[str, Slot], choices: Choices) -> dict[str, Slot]:
-    """Give the slots of class labels the class names, and check that widths agree."""
-    widths: dict[str, tuple[str, int]] = {}
+def _matched(spec: Spec, slots: Mapping[str, Slot], choices: Choices) -> dict[str, Slot]:
+    """Hold the slots of one size against each other, by suffix where they have any."""
+    matched = dict(slots)
+    first: dict[str, str] = {}
     for role in spec.loss.roles:
-        slot = slots[role.name]
-        if slot.kind != "matrix":
+        slot = matched[role.name]
+        if slot.kind not in ("matrix", "ragged") or (slot.kind == "ragged" and slot.width < 2):
             continue
-        other, width = widths.setdefault(role.domain.size, (role.name, slot.width))
-        if width != slot.width:
+        other = matched[first.setdefault(role.domain.size, role.name)]
+        if slot.kind == "matrix" and slot.width != other.width:
             raise ColumnError(
-                f"{spec.loss.name}: {other!r} has {width} values a row, "
+                f"{spec.loss.name}: {first[role.domain.size]!r} has {other.width} values a row, "
                 f"{role.name!r} has {slot.width}"
             )
-    names = choices.classes or _class_names(slots.get("prediction", Slot("constant")))
-    return {
-        name: replace(slot, classes=names) if slot.kind == "class" else slot
-        for name, slot in slots.items()
-    }
+        order = None
+        if slot.names and role.domain.size == "4":
+            order = box_order(slot.names, spec.parameters["format"])
+        elif slot.names and other.names:
+            order = in_order(slot.names, other.names)
+        if order is not None:
+            matched[role.name] = _reordered(slot, order)
+    names = choices.classes or _class_names(matched.get("prediction", Slot("constant")))
+    for role, slot in matched.items():
+        if slot.kind == "class":
+            _check_classes(spec, names, matched["prediction"])
+            matched[role] = replace(slot, classes=names)
+    return matched
+
+
+def _reordered(slot: Slot, order: Sequence[int]) -> Slot:
+    return replace(
+        slot,
+        columns=tuple(slot.columns[i] for i in order),
+        names=tuple(slot.names[i] for i in order),
+    )
+
+
+def _check_classes(spec: Spec, names: Sequence[str], prediction: Slot) -> None:
+    if len(names) != prediction.width:
+        raise ColumnError(
+            f"{spec.loss.name}: --classes names {len(names)} classes, "
+            f"but the prediction has {prediction.width} values a row"
+        )
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ColumnError(f"{spec.loss.name}: the class {', '.join(map(repr, twice))} comes twice")
 
 
 def _class_names(slot: Slot) -> tuple[str, ...]:
     """Take the class names from the suffixes of columns like ``p_cat, p_dog``."""
+    if slot.names:
+        return slot.names
     if len(slot.columns) < 2:
         return tuple(str(number) for number in range(slot.width))
     stems = {name.partition("_")[0] for name in slot.columns}

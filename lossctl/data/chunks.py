@@ -1,4 +1,4 @@
-"""Chunks: rows read from one file or from two in step, converted, with the null policy applied."""
+"""Chunks: rows read from one file or from two in step, as arrays."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ import pyarrow as pa
 
 from lossctl.data import shared
 from lossctl.data.binding import Slot
+from lossctl.data.cells import Cells
 from lossctl.data.convert import RowError, take, to_values
+from lossctl.data.faults import Fault
 from lossctl.data.source import Fragment, Source, Wanted, format_of
 from lossctl.errors import DomainError, MissingValueError, PairingError, Place
+from lossctl.stats.segments import Segments
 
 Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 Nulls = Literal["error", "drop"]
+Piece = tuple[str, int, int]
+"""File, start and stop of a fragment."""
 Pairing = Literal["one file", "position", "populations"]
 
 
@@ -33,15 +39,22 @@ class Reading:
     """Rows a chunk holds at most."""
     shared: tuple[str, ...] = ()
     """Columns that both files hold and that must be equal row by row."""
+    cells: tuple[tuple[int, str], ...] = ()
+    """Source and name of each column that rows are sliced by."""
 
     def wanted(self, source: int) -> Wanted:
         """Give the columns to read from one source, and how."""
-        wanted: dict[str, Any] = dict.fromkeys(self.shared, "text")
+        cells = [name for part, name in self.cells if part == source or self._stacked]
+        wanted: dict[str, Any] = dict.fromkeys((*self.shared, *cells), "text")
         for slot in self.slots:
-            if slot.source == source or self.pairing == "populations":
+            if slot.source == source or self._stacked:
                 how = "text" if slot.kind in ("class", "positive") else "number"
                 wanted |= dict.fromkeys(slot.columns, how)
         return wanted
+
+    @property
+    def _stacked(self) -> bool:
+        return self.pairing == "populations"
 
 
 @dataclass(frozen=True)
@@ -54,10 +67,16 @@ class Task:
     source: int = 0
     """The source of a single fragment."""
 
+    @property
+    def piece(self) -> Piece:
+        """Name the piece of the first file that the task reads."""
+        fragment = self.fragments[0]
+        return fragment.source.path, fragment.start, fragment.stop
+
 
 @dataclass
 class Chunk:
-    """Consecutive rows of a task as arrays, less the dropped ones."""
+    """Consecutive rows of a task as arrays."""
 
     task: int
     first_row: int
@@ -65,24 +84,43 @@ class Chunk:
     read: int
     """Rows read, dropped ones included."""
     values: dict[Slot, Any] = field(default_factory=dict)
+    missing: dict[Slot, Mask] = field(default_factory=dict)
+    """Marks the rows with a null, for the slots that have any; their values are arbitrary."""
+    faults: list[Fault] = field(default_factory=list)
     kept: Mask | None = None
     """Marks the rows of the ``read`` ones that are left; None when all are."""
+    cells: Indices | None = None
+    """Cell of each row left, shape ``(rows,)``; None when rows are not sliced."""
+    order: Indices | None = None
+    """Where each row stood before `arrange`; None before."""
 
     @property
     def rows(self) -> int:
         """Number of rows left."""
         return self.read if self.kept is None else int(self.kept.sum())
 
-    def row_number(self, index: int) -> int:
-        """Give the number within the task of the row at an index of the arrays."""
-        if self.kept is None:
-            return self.first_row + index
-        return self.first_row + int(np.flatnonzero(self.kept)[index])
+    def row_numbers(self, indices: Indices) -> Indices:
+        """Give the numbers within the task of the rows at some indices of the arrays."""
+        if self.order is not None:
+            indices = self.order[indices]
+        if self.kept is not None:
+            indices = np.flatnonzero(self.kept)[indices]
+        return self.first_row + indices
+
+    def arrange(self) -> Segments:
+        """Bring the rows of each cell together."""
+        if self.cells is None:
+            return Segments.single(self.rows)
+        segments, self.order = Segments.arrange(self.cells)
+        self.values = {slot: take(values, self.order) for slot, values in self.values.items()}
+        return segments
 
     def drop(self, gone: Mask) -> None:
         """Drop rows, marked among those that are left."""
         stay = ~gone
-        self.values = {slot: take(values, stay) for slot, values in self.values.items()}
+        rows = np.flatnonzero(stay)
+        self.values = {slot: take(values, rows) for slot, values in self.values.items()}
+        self.cells = None if self.cells is None else self.cells[rows]
         if self.kept is None:
             self.kept = stay
         else:
@@ -123,15 +161,13 @@ def _pieces(source: Source, *, in_order: bool) -> list[Fragment]:
     return [form.whole(source)] if in_order else form.split(source)
 
 
-def read_chunks(task: Task, reading: Reading) -> Iterator[Chunk]:
-    """Read a task's rows as chunks, nulls dropped or refused.
+def read_chunks(task: Task, reading: Reading, cells: Cells) -> Iterator[Chunk]:
+    """Read a task's rows as chunks and number their cells; faults are noted, not raised.
 
     Raises
     ------
-    MissingValueError
-        A null where the policy allows none.
     PairingError
-        The files differ in length or in a shared column.
+        The files differ in length.
 
     """
     streams = [
@@ -142,43 +178,55 @@ def read_chunks(task: Task, reading: Reading) -> Iterator[Chunk]:
     for batches in streams[0:1] if len(streams) == 1 else [_in_step(streams, task)]:
         for batch in batches:
             parts = batch if isinstance(batch, tuple) else (batch,)
-            yield _chunk(task, reading, parts, first_row)
+            yield _chunk(task, reading, parts, first_row, cells)
             first_row += parts[0].num_rows
 
 
 def _chunk(
-    task: Task, reading: Reading, batches: tuple[pa.RecordBatch, ...], first_row: int
+    task: Task,
+    reading: Reading,
+    batches: tuple[pa.RecordBatch, ...],
+    first_row: int,
+    cells: Cells,
 ) -> Chunk:
-    rows = batches[0].num_rows
-    chunk = Chunk(task.number, first_row, rows)
-    gone = np.zeros(rows, dtype=np.bool_)
+    chunk = Chunk(task.number, first_row, batches[0].num_rows)
     if len(batches) > 1:
-        shared.check(task, batches, reading.shared, first_row)
+        files = [fragment.source.path for fragment in task.fragments]
+        chunk.faults += shared.differences(files, batches, reading.shared)
     for slot in reading.slots:
         if slot.kind in ("constant", "population"):
             value = slot.constant if slot.kind == "constant" else 1.0 - task.source
-            chunk.values[slot] = np.full(rows, value)
+            chunk.values[slot] = np.full(chunk.read, value)
             continue
         part = slot.source if len(batches) > 1 else 0
         try:
-            values, nulls = to_values(slot, batches[part])
+            chunk.values[slot], missing = to_values(slot, batches[part])
         except RowError as error:
-            place = place_of(task, first_row + error.row, part, error.column)
-            raise DomainError(error.message, hint=error.hint, place=place) from error
-        if nulls is not None and reading.nulls == "error":
-            row = int(np.flatnonzero(nulls)[0])
-            column = next((c for c in slot.columns if batches[part][c][row].as_py() is None), None)
-            raise MissingValueError(
-                "the value is missing",
-                hint="--nulls drop leaves such rows out and counts them",
-                place=place_of(task, first_row + row, part, column or slot.columns[0]),
+            chunk.faults.append(
+                Fault(error.row, part, error.column, DomainError, error.message, error.hint)
             )
-        if nulls is not None:
-            gone |= nulls
-        chunk.values[slot] = values
-    if gone.any():
-        chunk.drop(gone)
+            continue
+        if missing is not None:
+            chunk.missing[slot] = missing
+            if reading.nulls == "error":
+                chunk.faults.append(_missing_value(slot, part, batches[part], missing))
+    if reading.cells:
+        columns = [batches[min(part, len(batches) - 1)][name] for part, name in reading.cells]
+        chunk.cells = cells.codes(columns)
     return chunk
+
+
+def _missing_value(slot: Slot, part: int, batch: pa.RecordBatch, missing: Mask) -> Fault:
+    row = int(np.flatnonzero(missing)[0])
+    empty = (name for name in slot.columns if batch[name][row].as_py() is None)
+    return Fault(
+        row,
+        part,
+        next(empty, slot.columns[0]),
+        MissingValueError,
+        "the value is missing",
+        "--nulls drop leaves such rows out and counts them",
+    )
 
 
 def _in_step(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from lossctl.data.binding import Slot, is_list
-from lossctl.errors import InputError, Place
+from lossctl.data import buffers
+from lossctl.data.binding import Slot
+from lossctl.data.kinds import is_list
 from lossctl.losses import Ragged
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+EXACT = 2**53
+"""Up to here every integer is a double."""
 
 
 class RowError(Exception):
@@ -34,70 +38,71 @@ def to_values(slot: Slot, batch: pa.RecordBatch) -> tuple[Any, Mask | None]:  # 
     ------
     RowError
         A list has another length than the first, or a label names no class.
-    InputError
-        An integer or decimal has no exact double.
-
     """
     columns = [batch.column(name) for name in slot.columns]
-    nulls = _nulls(columns)
+    missing = _missing(columns)
     if slot.kind == "number":
-        return _numbers(columns[0], slot.columns[0]), nulls
+        return _numbers(columns[0], slot.columns[0]), missing
     if slot.kind == "class":
-        return _classes(columns[0], slot), nulls
+        return _classes(columns[0], slot), missing
     if slot.kind == "positive":
-        return _positives(columns[0], slot.positive), nulls
+        return _positives(columns[0], slot.positive), missing
     if slot.kind == "matrix" and not is_list(columns[0].type):
-        return _stacked(columns, slot), nulls
+        return _stacked(columns, slot), missing
     if slot.kind == "matrix":
-        return _matrix(columns[0], slot), _with_inner_nulls(columns[0], nulls)
+        return _matrix(columns[0], slot), _with_inner_nulls(columns[0], missing)
     if not is_list(columns[0].type):
         matrix = _stacked(columns, slot)
         offsets = np.arange(len(matrix) + 1, dtype=np.int64) * matrix.shape[1]
-        return Ragged(matrix.reshape(-1), offsets), nulls
-    return _ragged(columns[0], slot), _with_inner_nulls(columns[0], nulls)
+        return Ragged(matrix.reshape(-1), offsets), missing
+    return _ragged(columns[0], slot), _with_inner_nulls(columns[0], missing)
 
 
-def take(values: Any, keep: Mask) -> Any:
-    """Give the kept rows of converted values."""
+def take(values: Any, rows: npt.NDArray[np.intp]) -> Any:
+    """Give some rows of converted values, in the order named."""
     if not isinstance(values, Ragged):
-        return values[keep]
-    lengths = values.lengths
-    return Ragged(
-        values.values[np.repeat(keep, lengths)], np.concatenate([[0], np.cumsum(lengths[keep])])
-    )
+        return values[rows]
+    lengths = values.lengths[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    # Position in the old values of each new one: its row's start there plus its place in the row.
+    places = np.arange(offsets[-1]) + np.repeat(values.offsets[rows] - offsets[:-1], lengths)
+    return Ragged(values.values[places], offsets)
 
 
-def _nulls(columns: Sequence[pa.Array]) -> Mask | None:
-    masks = [
-        column.is_null().to_numpy(zero_copy_only=False) for column in columns if column.null_count
-    ]
+def _missing(columns: Sequence[pa.Array]) -> Mask | None:
+    masks = [mask for mask in map(buffers.nulls, columns) if mask is not None]
     return np.logical_or.reduce(masks) if masks else None
 
 
-def _with_inner_nulls(column: pa.Array, nulls: Mask | None) -> Mask | None:
-    """Mark as null the rows whose list holds a null."""
-    inner = column.flatten()
-    if not inner.null_count:
-        return nulls
-    lengths = _lengths(column)
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    bad = np.flatnonzero(inner.is_null().to_numpy(zero_copy_only=False))
-    marks = np.zeros(len(column), dtype=np.bool_) if nulls is None else nulls.copy()
-    marks[np.searchsorted(ends, bad, side="right") - 1] = True
+def _with_inner_nulls(column: pa.Array, missing: Mask | None) -> Mask | None:
+    """Mark as missing the rows whose list holds a null."""
+    inner = buffers.nulls(column.flatten())
+    if inner is None:
+        return missing
+    ends = np.concatenate([[0], np.cumsum(buffers.lengths(column))])
+    marks = np.zeros(len(column), dtype=np.bool_) if missing is None else missing.copy()
+    marks[np.searchsorted(ends, np.flatnonzero(inner), side="right") - 1] = True
     return marks
 
 
 def _numbers(column: pa.Array, name: str) -> Array:
-    """Widen a column to float64; nulls become NaN and are known by their mask."""
-    if not pa.types.is_float64(column.type):
-        try:
-            column = column.cast(pa.float64())
-        except pa.ArrowInvalid as error:
-            raise InputError(
-                f"a value of type {column.type} has no exact float64 ({error})",
-                place=Place(column=name),
-            ) from error
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+    """Widen a column to float64; what stands at nulls is arbitrary and known by their mask.
+
+    Raises
+    ------
+    RowError
+        An integer is beyond 2**53, where doubles skip some.
+
+    """
+    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+        column = column.cast(pa.float64())
+    values = buffers.view(column)
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and len(values):
+        beyond = (values > EXACT) | (values < -EXACT if values.dtype.kind == "i" else False)
+        if beyond.any():
+            row = int(np.flatnonzero(beyond)[0])
+            raise RowError(row, name, f"the integer {values[row]} has no exact float64")
+    return values.astype(np.float64, copy=False)
 
 
 def _stacked(columns: Sequence[pa.Array], slot: Slot) -> Array:
@@ -107,18 +112,12 @@ def _stacked(columns: Sequence[pa.Array], slot: Slot) -> Array:
     return matrix
 
 
-def _lengths(column: pa.Array) -> npt.NDArray[np.int64]:
-    return np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(), dtype=np.int64)
-
-
 def _matrix(column: pa.Array, slot: Slot) -> Array:
-    lengths = _lengths(column)
+    lengths = buffers.lengths(column)
     values = _numbers(column.flatten(), slot.columns[0])
     if len(values) == slot.width * len(column) and (lengths == slot.width).all():
         return values.reshape(len(column), slot.width)
-    wrong = np.flatnonzero(
-        (lengths != slot.width) & column.is_valid().to_numpy(zero_copy_only=False)
-    )
+    wrong = np.flatnonzero((lengths != slot.width) & ~_marked(column))
     if len(wrong):
         raise RowError(
             int(wrong[0]),
@@ -131,14 +130,22 @@ def _matrix(column: pa.Array, slot: Slot) -> Array:
 
 
 def _ragged(column: pa.Array, slot: Slot) -> Ragged:
-    offsets = np.concatenate([[0], np.cumsum(_lengths(column))])
+    offsets = np.concatenate([[0], np.cumsum(buffers.lengths(column))])
     return Ragged(_numbers(column.flatten(), slot.columns[0]), offsets)
 
 
 def _positives(column: pa.Array, positive: str) -> Array:
-    text = column if pa.types.is_string(column.type) else column.cast(pa.string())
-    matches = pc.fill_null(pc.equal(text, positive), False)  # noqa: FBT003 - Arrow's signature
-    return np.asarray(matches.to_numpy(zero_copy_only=False), dtype=np.float64)
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    matches = np.array([str(label) == positive for label in coded.dictionary.to_pylist()])
+    if not len(matches):
+        return np.zeros(len(column))
+    codes = np.where(_marked(coded), 0, buffers.view(coded.indices))
+    return matches[codes].astype(np.float64)
+
+
+def _marked(column: pa.Array) -> Mask:
+    missing = buffers.nulls(column)
+    return np.zeros(len(column), dtype=np.bool_) if missing is None else missing
 
 
 def _classes(column: pa.Array, slot: Slot) -> Array:
@@ -147,14 +154,15 @@ def _classes(column: pa.Array, slot: Slot) -> Array:
     if counted and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return _numbers(column, slot.columns[0])
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    missing = _marked(coded)
     numbers = {name: float(number) for number, name in enumerate(slot.classes)}
     known = np.array([_class_number(label, numbers) for label in coded.dictionary.to_pylist()])
     if not len(known):
         return np.full(len(column), np.nan)
-    codes = pc.fill_null(coded.indices, 0).to_numpy()
+    codes = np.where(missing, 0, buffers.view(coded.indices))
     values = known[codes]
     if np.isnan(values).any():
-        lost = np.flatnonzero(np.isnan(values) & coded.is_valid().to_numpy(zero_copy_only=False))
+        lost = np.flatnonzero(np.isnan(values) & ~missing)
         if len(lost):
             label = coded.dictionary[int(codes[lost[0]])].as_py()
             raise RowError(
@@ -167,9 +175,11 @@ def _classes(column: pa.Array, slot: Slot) -> Array:
 
 
 def _class_number(label: Any, numbers: dict[str, float]) -> float:
-    if isinstance(label, float) and label.is_integer():
-        label = int(label)
+    """Give the number of a class by its name, or by its number where names are words."""
     text = str(label)
+    if text not in numbers:
+        with contextlib.suppress(ValueError):  # 1.0 is how many tools write the class 1
+            text = f"{float(text):g}"
     if text in numbers:
         return numbers[text]
     named = all(name.isdecimal() for name in numbers)

@@ -16,9 +16,15 @@ import pyarrow as pa
 
 from lossctl.data.binding import USUAL
 from lossctl.data.source import Fragment, Source, Wanted, format_of
-from lossctl.errors import ColumnError, DomainError, MissingValueError, Place, UsageError
+from lossctl.errors import (
+    ColumnError,
+    DomainError,
+    MissingValueError,
+    Place,
+    UsageError,
+    did_you_mean,
+)
 from lossctl.losses import Spec
-from lossctl.losses._spec import did_you_mean
 
 POSITIVE, NEGATIVE = "positive", "negative"
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 import pyarrow as pa
 
-from lossctl.errors import InputError, Place, UsageError
+from lossctl.errors import Gathered, InputError, Place, UsageError
 
 Wanted = Mapping[str, "Literal['number', 'text', 'as is']"]
 """Columns to read and how: formats without types of their own parse them so."""
@@ -73,10 +73,32 @@ SUFFIXES = {
 }
 
 
+PARQUET = b"PAR1"
+"""The bytes that a Parquet file starts with."""
+
+
 def format_of(name: str) -> Format:
     """Import a format's module; only the formats in use are ever imported."""
     module: Format = importlib.import_module(f"lossctl.data.{name}")
     return module
+
+
+def open_sources(texts: Sequence[str]) -> list[Source]:
+    """Find out what several paths hold.
+
+    Raises
+    ------
+    LossctlError
+        What is wrong with the only wrong file, or `SeveralErrors`.
+
+    """
+    wrong = Gathered()
+    sources = []
+    for text in texts:
+        with wrong:
+            sources.append(open_source(text))
+    wrong.settle()
+    return sources
 
 
 def open_source(text: str) -> Source:
@@ -91,22 +113,34 @@ def open_source(text: str) -> Source:
 
     """
     path = Path(text)
-    if not path.exists():
-        near = _similar_files(path)
-        raise InputError("no such file", hint=near, place=Place(text))
-    if path.is_dir():
-        raise InputError("is a directory, not a file", place=Place(text))
-    name = SUFFIXES.get(path.suffix.lower())
-    if name is None:
-        known = ", ".join(SUFFIXES)
-        message = f"{text}: unknown format {path.suffix or 'without a suffix'!r}"
-        raise UsageError(message, hint=f"known suffixes: {known}", place=Place(text))
     try:
+        if not path.exists():
+            raise InputError("no such file", hint=_similar_files(path), place=Place(text))
+        if path.is_dir():
+            raise InputError("is a directory, not a file", place=Place(text))
+        name = _format_name(path)
         if path.stat().st_size == 0:
             raise InputError("the file is empty", place=Place(text))
+        if name != "parquet" and _starts_with(path, PARQUET):
+            hint = "rename it to end in .parquet"
+            raise InputError(f"a Parquet file, not {path.suffix}", hint=hint, place=Place(text))
         return format_of(name).describe(path)
     except OSError as error:
         raise InputError(error.strerror or str(error), place=Place(text)) from error
+
+
+def _format_name(path: Path) -> str:
+    name = SUFFIXES.get(path.suffix.lower())
+    if name is None:
+        message = f"unknown format {path.suffix!r}" if path.suffix else "the name has no suffix"
+        hint = f"known suffixes: {', '.join(SUFFIXES)}"
+        raise UsageError(message, hint=hint, place=Place(str(path)))
+    return name
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
 
 
 def _similar_files(path: Path) -> str:
@@ -114,6 +148,10 @@ def _similar_files(path: Path) -> str:
 
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
-    names = [entry.name for entry in path.parent.iterdir()]
-    near = difflib.get_close_matches(path.name, names, n=2)
-    return f"did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
+    # By stem alone, as all names are alike in their suffix.
+    files: dict[str, Path] = {}
+    for entry in sorted(path.parent.iterdir()):
+        if entry.suffix.lower() in SUFFIXES:
+            files.setdefault(entry.stem, path.parent / entry.name)
+    near = [files[stem] for stem in difflib.get_close_matches(path.stem, files, n=2)]
+    return f"did you mean {' or '.join(map(str, near))}?" if near else ""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from lossctl.formats import Style
-from lossctl.formats.cells import header, row
+from lossctl.formats.cells import columns
 from lossctl.report import Report
 
 
 def render(report: Report, style: Style) -> str:
     """Give the results as a Markdown table, warnings below it."""
     del style
-    names = header(report)
-    lines = [_line(names), _line(["---", *["---:"] * (len(names) - 1)])]
-    lines += [_line(row(result)) for result in report.results]
+    shown = columns(report)
+    lines = [_line(list(shown)), _line(["---", *["---:"] * (len(shown) - 1)])]
+    lines += [_line(list(cells)) for cells in zip(*shown.values(), strict=True)]
     if report.warnings:
         lines += ["", *(f"- {_escaped(warning)}" for warning in report.warnings)]
     return "\n".join(lines) + "\n"

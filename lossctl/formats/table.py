@@ -10,23 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from lossctl.formats import Style
-from lossctl.formats.cells import header, row
+from lossctl.formats.cells import columns
 from lossctl.report import Report
 
 UNBOUNDED = 1 << 20
+LEFT = ("loss", "slice", "best")
 
 
 def render(report: Report, style: Style) -> str:
     """Draw the results; cells are plain text, never markup."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in header(report):
-        table.add_column(
-            name, justify="left" if name in ("loss", "best") else "right", no_wrap=True
-        )
-    for result in report.results:
-        cells = [Text(cell) for cell in row(result)]
-        cells[1].stylize("bold")
-        table.add_row(*cells)
+    shown = columns(report)
+    for heading in shown:
+        table.add_column(heading, justify="left" if heading in LEFT else "right", no_wrap=True)
+    for cells in zip(*shown.values(), strict=True):
+        table.add_row(*map(Text, cells))
     text = io.StringIO()
     # Numbers are never cut: a terminal that is too narrow wraps the line instead.
     console = Console(
@@ -37,5 +35,5 @@ def render(report: Report, style: Style) -> str:
         _environ={},
     )
     console.print(table)
-    lines = (line.rstrip() for line in text.getvalue().strip("\n").splitlines())
-    return "\n".join(lines) + "\n"
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    return "\n".join(lines).strip("\n") + "\n"

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lossctl.errors import DomainError, SpecError
-from lossctl.losses._domains import Array, Domain, Interval, Ragged, Sizes
+from lossctl.losses._calling import check_lengths, columns_of, widths
+from lossctl.losses._domains import Array, Domain, Interval
 from lossctl.losses._finish import MEAN, Finish
 
 Direction = Literal["lower_is_better", "zero_is_best"]
@@ -162,23 +163,26 @@ class Loss:
         Raises
         ------
         DomainError
-            A value is outside the domain of its role.
+            A value is outside the domain of its role, or a column has the wrong shape.
         SpecError
             A parameter is unknown or outside its range.
 
         """
-        roles = {role.name: role for role in self.roles}
-        bound: dict[str, Any] = dict(zip(roles, columns, strict=False))
-        bound |= {name: named.pop(name) for name in roles if name in named}
+        names = [role.name for role in self.roles]
+        given = {name: named.pop(name) for name in names if name in named}
+        values = columns_of(self, columns, given)
         parameters = self.check_parameters(named)
-        values = {name: _as_values(value) for name, value in bound.items()}
-        sizes = widths(self.roles, values)
-        for name, value in values.items():
-            bad = roles[name].domain.violations(value, parameters, sizes)
+        sizes = widths(self, values)
+        for role in (role for role in self.roles if role.name in values):
+            column = values[role.name]
+            bad = role.domain.violations(column, parameters, sizes)
             if bad is not None:
                 row = int(np.flatnonzero(bad)[0])
-                message = f"{self.name}: {name} must hold {roles[name].domain.text} (row {row})"
+                message = f"{self.name}: {role.name} must hold {role.domain.text} (row {row})"
                 raise DomainError(message)
+            if fault := role.domain.contradiction(role.domain.labels_seen(column)):
+                raise DomainError(f"{self.name}: {fault}")
+        check_lengths(self, values)
         with np.errstate(all="ignore"):  # an infinite loss is a result, not an accident
             return self.finish.row(self.kernel(**values, **parameters))
 
@@ -266,23 +270,6 @@ def gradient(of: Loss, *, wrt: tuple[str, ...] = ()) -> Callable[[Gradient], Gra
         return function
 
     return declare
-
-
-def widths(roles: tuple[Role, ...], values: Mapping[str, Any]) -> Sizes:
-    """Give the width behind each size letter of the roles, as their arrays have it."""
-    return {
-        role.domain.size: values[role.name].shape[1]
-        for role in roles
-        if role.domain.size
-        and isinstance(values.get(role.name), np.ndarray)
-        and values[role.name].ndim == 2
-    }
-
-
-def _as_values(value: Any) -> Array | Ragged:
-    if isinstance(value, Ragged):
-        return value
-    return np.ascontiguousarray(value, dtype=np.float64)
 
 
 def _read_signature(kernel: Kernel) -> tuple[tuple[Role, ...], tuple[Parameter, ...]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lossctl.errors import SeveralErrors, SpecError, UsageError
+from lossctl.errors import SeveralErrors, SpecError, UsageError, close_to, did_you_mean
 from lossctl.losses._declare import REGISTRY, Loss
 
 
@@ -46,8 +45,9 @@ def find(name: str) -> Loss:
     """
     names = {alias: loss for loss in REGISTRY.values() for alias in (loss.name, *loss.aliases)}
     if name not in names:
-        near = did_you_mean(name, names)
-        raise SpecError(f"unknown loss {name!r}", hint=near or "lossctl losses lists all of them")
+        near = dict.fromkeys(names[word].name for word in close_to(name, names))
+        hint = f"did you mean {' or '.join(near)}?" if near else "lossctl losses lists all of them"
+        raise SpecError(f"unknown loss {name!r}", hint=hint)
     return names[name]
 
 
@@ -74,13 +74,6 @@ def parse(texts: list[str]) -> list[Spec]:
     if errors:
         raise SeveralErrors(errors)
     return list(specs.values())
-
-
-def did_you_mean(word: str, known: Mapping[str, Any] | list[str]) -> str:
-    """Give a hint that names the known words close to the given one, or an empty text."""
-    lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), lower, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(lower[name] for name in near)}?" if near else ""
 
 
 def _split(text: str) -> Iterator[str]:

@@ -57,6 +57,24 @@ def one_hot(target: Array, like: Array) -> Array:
     return (np.arange(like.shape[1]) == target[:, None]).astype(np.float64)
 
 
+def cross_entropies(p: Array, target: Array, eps: float) -> Array:
+    """Give ``-(t log max(p, eps) + (1 - t) log max(1 - p, eps))`` with one logarithm a row.
+
+    A hard label keeps only one of the two terms; the rows with soft labels are done again in full.
+    The outcome is the same to the last bit.
+    """
+    zero, one = target == 0.0, target == 1.0
+    likelihood = 1.0 - p
+    lost = (1.0 - likelihood) - p  # see log_complement
+    np.copyto(likelihood, p, where=~zero)
+    lost *= zero
+    losses = -(log_clipped(likelihood, eps) + lost)
+    soft = np.flatnonzero(~(zero | one))
+    t, q = target[soft], p[soft]
+    losses[soft] = -(times_log(t, log_clipped(q, eps)) + times_log(1.0 - t, log_complement(q, eps)))
+    return losses
+
+
 @loss(
     formula="-mean(t log max(p, eps) + (1 - t) log max(1 - p, eps))",
     reference=GOOD,
@@ -75,10 +93,7 @@ def bce(prediction: Probability, target: SoftBinary, *, eps: Eps = EPS) -> Array
     With a soft target the least possible value is its entropy, not 0.
     """
     # -(t log p + (1 - t) log(1 - p))
-    return -(
-        times_log(target, log_clipped(prediction, eps))
-        + times_log(1.0 - target, log_complement(prediction, eps))
-    )
+    return cross_entropies(prediction, target, eps)
 
 
 @gradient(bce)

@@ -18,17 +18,20 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.stats.segments import Segments
+
 Array = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.intp]
+Integers = npt.NDArray[np.int64]
+Extent = tuple[float, float]
 
 SMALLEST = -1074
 """Exponent of the smallest positive double."""
 UNIT = 2 * SMALLEST
 """Sums are counted in units of 2**UNIT, fine enough for every product of two doubles."""
+GRID = 16
+"""Exponents of folds are multiples of it, so that chunks add to the same few counters."""
 HUGE = 2.0**960
 """Values from here on would overflow the folding constant; they are added one by one."""
-FLUSH = 512
-"""How many folds of grouped sums fit into 64-bit integers together."""
 SPLIT = 134217729.0
 """Dekker's constant 2**27 + 1: cuts a double into two halves of at most 26 bits."""
 TINY, LARGE = 2.0**-480, 2.0**480
@@ -41,119 +44,144 @@ class ExactSum:
     def __init__(self, groups: int = 1) -> None:
         """Start with the empty sum in every group."""
         self._totals = np.zeros(groups, dtype=object)
-        self._pending: dict[int, npt.NDArray[np.int64]] = {}
-        self._folds = 0
+        self._counters: dict[int, Integers] = {}
+        """Exponent of a fold to the upper and lower 32 bits of its sums, shape ``(2, groups)``."""
 
     @property
     def units(self) -> npt.NDArray[np.object_]:
         """The sums as Python integers in units of 2**UNIT, shape ``(groups,)``."""
-        self._settle()
+        for exponent, (upper, lower) in self._counters.items():
+            for group in np.flatnonzero(upper | lower):
+                count = (int(upper[group]) << 32) + int(lower[group])
+                self._totals[group] += count << (exponent - UNIT)
+        self._counters.clear()
         return self._totals
 
     def fraction(self, group: int = 0) -> Fraction:
         """Give one group's sum."""
         return Fraction(int(self.units[group]), 1 << -UNIT)
 
-    def add(self, values: Array, codes: Codes | None = None) -> None:
-        """Add values of shape ``(rows,)``, each to the group its code names, else to group 0."""
+    def add(
+        self, values: Array, segments: Segments | None = None, *, extent: Extent | None = None
+    ) -> None:
+        """Add values of shape ``(rows,)``, all to group 0 or by segments.
+
+        ``extent`` is the least and the greatest of them, for callers who know it.
+        """
         if not len(values):
             return
-        size = _size(values)
+        segments = segments or Segments.single(len(values))
+        size = _size(extent or _extent(values))
         if size >= HUGE:
             huge = np.abs(values) >= HUGE
             for row in np.flatnonzero(huge):
                 units = _as_units(float(values[row])) << -SMALLEST
-                self._totals[0 if codes is None else codes[row]] += units
+                self._totals[segments.group_of(int(row))] += units
             values = np.where(huge, 0.0, values)
-            size = _size(values)
+            size = _size(_extent(values))
         if size > 0.0:
-            self._fold(values, codes, math.frexp(size)[1])
+            self._fold(values, segments, math.frexp(size)[1])
 
-    def add_products(self, a: Array, b: Array, codes: Codes | None = None) -> None:
+    def add_products(self, a: Array, b: Array, segments: Segments | None = None) -> None:
         """Add ``a * b`` row by row, as the rounded product and its error (Dekker 1971)."""
         if not len(a):
             return
-        if not (_is_near(a) and (b is a or _is_near(b))):
-            a, b = self._add_far_products(a, b, codes)
+        segments = segments or Segments.single(len(a))
+        if not (_is_near(a, _extent(a)) and _is_near(b, _extent(b))):
+            a, b = self._add_far_products(a, b, segments)
         product = a * b
         a_high, b_high = _high_half(a), _high_half(b)
         a_low, b_low = a - a_high, b - b_high
         error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-        self.add(product, codes)
-        self.add(error, codes)
+        self.add(product, segments)
+        self.add(error, segments)
 
-    def merge(self, other: ExactSum, groups: Codes | None = None) -> None:
+    def add_squares(
+        self, values: Array, segments: Segments | None = None, *, extent: Extent | None = None
+    ) -> None:
+        """Add the square of each value, as the rounded square and its error.
+
+        The same as the products with itself, in half the passes.
+        """
+        if not len(values):
+            return
+        segments = segments or Segments.single(len(values))
+        if not _is_near(values, extent or _extent(values)):
+            values, _ = self._add_far_products(values, values, segments)
+        square = values * values
+        high = _high_half(values)
+        low = values - high
+        # error = ((high^2 - square) + 2 high low) + low^2
+        error = high * high
+        error -= square
+        high += high
+        high *= low
+        error += high
+        low *= low
+        error += low
+        self.add(square, segments)
+        self.add(error, segments)
+
+    def merge(self, other: ExactSum, groups: npt.NDArray[np.intp] | None = None) -> None:
         """Add another sum; its group ``i`` goes to this one's group ``groups[i]``."""
-        self._totals[slice(None) if groups is None else groups] += other.units
+        if groups is None:
+            self._totals += other.units
+        else:
+            np.add.at(self._totals, groups, other.units)
 
     def grow(self, groups: int) -> None:
         """Make room for more groups."""
         more = groups - len(self._totals)
-        self._totals = np.concatenate([self.units, np.zeros(more, dtype=object)])
+        if not more:
+            return
+        self._totals = np.append(self._totals, np.zeros(more, dtype=object))
+        self._counters = {
+            exponent: np.pad(counter, ((0, 0), (0, more)))
+            for exponent, counter in self._counters.items()
+        }
 
-    def _fold(self, values: Array, codes: Codes | None, exponent: int) -> None:
+    def _fold(self, values: Array, segments: Segments, exponent: int) -> None:
         """Fold values below ``2**exponent`` until nothing is left of them."""
-        # A fold's integers are at most 2**bits, so that the sum of all of them fits. By group, a
-        # coarse grid of exponents lets pending sums share; rounding onto it takes up to 7 bits.
-        grid = 1 if codes is None else 8
-        room = 62 if codes is None else 53 - (grid - 1)
-        bits = min(51, room - len(values).bit_length())
-        rest, rounded = values, np.empty_like(values)
+        # A fold's integers are at most 2**bits, so that the sum of all of them fits. Rounding the
+        # exponent down to the grid takes some of the bits.
+        bits = min(51, 62 - len(values).bit_length()) - (GRID - 1)
+        rest = values
         while True:
             exponent -= bits
-            exponent = max(exponent - exponent % grid, SMALLEST)
+            exponent = max(exponent - exponent % GRID, SMALLEST)
             shift = math.ldexp(1.5, exponent + 52)
-            np.add(rest, shift, out=rounded)
-            if codes is None:
-                self._take_all(rounded, shift, exponent)
-                rounded -= shift
-            else:
-                rounded -= shift
-                self._take_groups(rounded, codes, exponent)
+            rounded = rest + shift
+            self._count(rounded, shift, segments, exponent)
             if exponent == SMALLEST:
                 return
+            rounded -= shift
             if rest is values:
-                rest = values - rounded
+                rest = np.subtract(values, rounded, out=rounded)
                 continue
             left = np.flatnonzero(rest != rounded)
             if not len(left):
                 return
             rest = rest[left] - rounded[left]
-            codes = None if codes is None else codes[left]
-            rounded = np.empty_like(rest)
+            segments = segments.take(left)
 
-    def _take_all(self, rounded: Array, shift: float, exponent: int) -> None:
+    def _count(self, rounded: Array, shift: float, segments: Segments, exponent: int) -> None:
         """Sum the integers in the low bits of the shifted values; overflow wraps out again."""
-        constant = int(np.float64(shift).view(np.int64))
-        count = int(rounded.view(np.int64).sum()) - len(rounded) * constant
-        self._totals[0] += ((count + 2**63) % 2**64 - 2**63) << (exponent - UNIT)
+        constant = np.float64(shift).view(np.int64)
+        counts = np.add.reduceat(rounded.view(np.int64), segments.starts)
+        counts -= segments.counts * constant
+        counter = self._counters.get(exponent)
+        if counter is None:
+            counter = np.zeros((2, len(self._totals)), dtype=np.int64)
+            self._counters[exponent] = counter
+        counter[0, segments.groups] += counts >> 32
+        counter[1, segments.groups] += counts & 0xFFFFFFFF
 
-    def _take_groups(self, rounded: Array, codes: Codes, exponent: int) -> None:
-        """Sum multiples of ``2**exponent`` by group; no partial sum needs more than 53 bits."""
-        sums = np.bincount(codes, weights=rounded, minlength=len(self._totals))
-        counts = np.ldexp(sums, -exponent).astype(np.int64)
-        if exponent in self._pending:
-            self._pending[exponent] += counts
-        else:
-            self._pending[exponent] = counts
-        self._folds += 1
-        if self._folds >= FLUSH:
-            self._settle()
-
-    def _settle(self) -> None:
-        """Carry what is pending in machine integers over to the totals."""
-        for exponent, counts in self._pending.items():
-            for group in np.flatnonzero(counts):
-                self._totals[group] += int(counts[group]) << (exponent - UNIT)
-        self._pending.clear()
-        self._folds = 0
-
-    def _add_far_products(self, a: Array, b: Array, codes: Codes | None) -> tuple[Array, Array]:
+    def _add_far_products(self, a: Array, b: Array, segments: Segments) -> tuple[Array, Array]:
         """Add the products whose error is no double one by one, and take them out."""
-        far = ((a != 0.0) & (b != 0.0)) & ~(_near(a) & _near(b))
+        far = ~(_near(a) & _near(b))  # zeros too, whatever stands beside them
         for row in np.flatnonzero(far):
             units = _as_units(float(a[row])) * _as_units(float(b[row]))
-            self._totals[0 if codes is None else codes[row]] += units
+            self._totals[segments.group_of(int(row))] += units
         kept = np.where(far, 0.0, a)
         return kept, kept if b is a else np.where(far, 0.0, b)
 
@@ -164,9 +192,13 @@ def _as_units(value: float) -> int:
     return (numerator << -SMALLEST) // denominator
 
 
-def _size(values: Array) -> float:
+def _extent(values: Array) -> Extent:
+    return float(values.min()), float(values.max())
+
+
+def _size(extent: Extent) -> float:
     """Give the largest magnitude."""
-    return max(-float(values.min()), float(values.max()))
+    return max(-extent[0], extent[1])
 
 
 def _high_half(values: Array) -> Array:
@@ -179,9 +211,11 @@ def _near(values: Array) -> npt.NDArray[np.bool_]:
     return (sizes >= TINY) & (sizes < LARGE)
 
 
-def _is_near(values: Array) -> bool:
-    """Tell whether every value that is not zero lies between TINY and LARGE."""
-    sizes = np.abs(values)
-    if sizes.max() >= LARGE:
+def _is_near(values: Array, extent: Extent) -> bool:
+    """Tell whether every magnitude that is not zero lies between TINY and LARGE."""
+    if _size(extent) >= LARGE:
         return False
-    return bool(sizes.min() >= TINY or ((sizes == 0.0) | (sizes >= TINY)).all())
+    if extent[0] >= TINY:
+        return True
+    sizes = np.abs(values)
+    return bool(((sizes == 0.0) | (sizes >= TINY)).all())

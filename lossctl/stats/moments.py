@@ -8,10 +8,11 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from lossctl.stats.exact import ExactSum
+from lossctl.stats.exact import ExactSum, Extent
+from lossctl.stats.segments import Segments
 
 Array = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.intp]
+Groups = npt.NDArray[np.intp]
 Matrix = tuple[tuple[Fraction, ...], ...]
 
 
@@ -52,34 +53,45 @@ class Moments:
         self.products = {pair: ExactSum(groups) for pair in pairs}
 
     def add(
-        self, components: Array, weights: Array | None = None, codes: Codes | None = None
+        self,
+        components: Array,
+        weights: Array | None = None,
+        segments: Segments | None = None,
+        *,
+        extent: Extent | None = None,
     ) -> None:
-        """Add finite components of shape ``(rows,)`` or ``(k, rows)``."""
+        """Add finite components of shape ``(rows,)`` or ``(k, rows)``.
+
+        ``extent`` is the least and the greatest of a single component, for callers who know it.
+        """
         columns = list(np.atleast_2d(components))
-        if codes is None:
-            self.rows[0] += len(columns[0])
-        else:
-            self.rows += np.bincount(codes, minlength=len(self.rows))
+        segments = segments or Segments.single(len(columns[0]))
+        self.rows[segments.groups] += segments.counts
         if weights is None:
             for total, column in zip(self.sums, columns, strict=True):
-                total.add(column, codes)
+                total.add(column, segments, extent=extent if len(columns) == 1 else None)
         else:
             for total, column in zip(self.sums, columns, strict=True):
-                total.add_products(column, weights, codes)
-            self.weights.add(weights, codes)
+                total.add_products(column, weights, segments)
+            self.weights.add(weights, segments)
             columns = [*(weights * column for column in columns), weights]
         for (i, j), total in self.products.items():
-            total.add_products(columns[i], columns[j], codes)
+            if i == j:
+                total.add_squares(columns[i], segments)
+            else:
+                total.add_products(columns[i], columns[j], segments)
 
-    def merge(self, other: Moments, groups: Codes | None = None) -> None:
+    def merge(self, other: Moments, groups: Groups | None = None) -> None:
         """Add another state; its group ``i`` goes to this one's group ``groups[i]``."""
-        self.rows[slice(None) if groups is None else groups] += other.rows
+        np.add.at(self.rows, np.arange(len(other.rows)) if groups is None else groups, other.rows)
         for mine, theirs in zip(self._all(), other._all(), strict=True):
             mine.merge(theirs, groups)
 
     def grow(self, groups: int) -> None:
         """Make room for more groups."""
-        self.rows = np.concatenate([self.rows, np.zeros(groups - len(self.rows), dtype=np.int64)])
+        if groups == len(self.rows):
+            return
+        self.rows = np.pad(self.rows, (0, groups - len(self.rows)))
         for total in self._all():
             total.grow(groups)
 

@@ -9,16 +9,23 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.stats.buckets import Buckets
 from lossctl.stats.exact import ExactSum
 from lossctl.stats.moments import Moments
+from lossctl.stats.segments import Segments
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Row = tuple[int, int]
-"""Task number and row number within it: ordered like the rows of the input."""
+Row = tuple[str, int, int]
+"""File, start of a piece of it, and row within the piece: ordered like the rows of each file."""
+Indices = npt.NDArray[np.intp]
+FirstRows = Callable[[Indices], list[Row]]
+"""Names the first few of the rows at some indices of a chunk's arrays."""
 
 FIRST = 5
 """How many of the first rows of a kind are named."""
+KINDS = ("infinite", "negative_infinite", "undefined", "clipped")
+"""The kinds of rows that are counted apart."""
 
 
 @dataclass
@@ -28,11 +35,10 @@ class Rows:
     count: int = 0
     first: list[Row] = field(default_factory=list)
 
-    def add(self, marks: Mask, row_of: Callable[[int], Row]) -> None:
-        """Add the marked rows of a chunk, in which ``row_of`` names the row at an index."""
-        indices = np.flatnonzero(marks)
+    def add(self, indices: Indices, first_rows: FirstRows) -> None:
+        """Add the rows at some indices of a chunk."""
         self.count += len(indices)
-        self._keep_first([row_of(int(index)) for index in indices[:FIRST]])
+        self._keep_first(first_rows(indices))
 
     def merge(self, other: Rows) -> None:
         """Add another count."""
@@ -44,44 +50,90 @@ class Rows:
 
 
 class Tally:
-    """Moments, range, non-finite and clipped rows of one quantity: a commutative monoid."""
+    """Moments, range, buckets and odd rows of one quantity by group: a commutative monoid."""
 
-    def __init__(self, components: int, *, products: bool) -> None:
-        """Start with no rows."""
-        self.moments = Moments(components, products=products)
-        self.low, self.high = math.inf, -math.inf
-        self.infinite = Rows()
-        self.negative_infinite = Rows()
-        self.undefined = Rows()
-        self.clipped = Rows()
-        self.clipped_sum = ExactSum()
+    def __init__(
+        self, components: int, *, products: bool, buckets: bool = False, groups: int = 1
+    ) -> None:
+        """Start with no rows in every group."""
+        self.moments = Moments(components, products=products, groups=groups)
+        self.buckets = Buckets() if buckets else None
+        self.low = np.full(groups, math.inf)
+        self.high = np.full(groups, -math.inf)
+        self.clipped_sum = ExactSum(groups)
+        self.rows: dict[tuple[str, int], Rows] = {}
+        """Kind and group to the rows of that kind; absent where there are none."""
 
-    def add(self, components: Array, shown: Array, row_of: Callable[[int], Row]) -> None:
+    def add(
+        self, components: Array, shown: Array, segments: Segments, first_rows: FirstRows
+    ) -> None:
         """Add rows: components of shape ``(rows,)`` or ``(k, rows)``, shown values ``(rows,)``."""
         if not len(shown):
             return
-        low, high = float(shown.min()), float(shown.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
-            finite = np.isfinite(shown)
-            self.infinite.add(shown == np.inf, row_of)
-            self.negative_infinite.add(shown == -np.inf, row_of)
-            self.undefined.add(np.isnan(shown), row_of)
-            components, shown = components[..., finite], shown[finite]
-            low, high = shown.min(initial=math.inf), shown.max(initial=-math.inf)
-        self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
-        self.moments.add(components)
-
-    def add_clipped(self, clipped: Mask, shown: Array, row_of: Callable[[int], Row]) -> None:
-        """Note which rows of a chunk were changed by clipping."""
-        if not clipped.any():
+        lows = np.minimum.reduceat(shown, segments.starts)
+        highs = np.maximum.reduceat(shown, segments.starts)
+        extent = float(lows.min()), float(highs.max())
+        if not (math.isfinite(extent[0]) and math.isfinite(extent[1])):
+            self._add_rows("infinite", shown == np.inf, segments, first_rows)
+            self._add_rows("negative_infinite", shown == -np.inf, segments, first_rows)
+            self._add_rows("undefined", np.isnan(shown), segments, first_rows)
+            finite = np.flatnonzero(np.isfinite(shown))
+            self.add(
+                components[..., finite],
+                shown[finite],
+                segments.take(finite),
+                lambda indices: first_rows(finite[indices]),
+            )
             return
-        self.clipped.add(clipped, row_of)
-        self.clipped_sum.add(shown[clipped])
+        groups = segments.groups
+        self.low[groups] = np.minimum(self.low[groups], lows)
+        self.high[groups] = np.maximum(self.high[groups], highs)
+        single = components.ndim == 1
+        self.moments.add(components, None, segments, extent=extent if single else None)
+        if self.buckets is not None:
+            self.buckets.add(shown, segments)
 
-    def merge(self, other: Tally) -> None:
-        """Add another tally of the same quantity."""
-        self.moments.merge(other.moments)
-        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
-        for name in ("infinite", "negative_infinite", "undefined", "clipped"):
-            getattr(self, name).merge(getattr(other, name))
-        self.clipped_sum.merge(other.clipped_sum)
+    def add_clipped(
+        self, clipped: Mask, shown: Array, segments: Segments, first_rows: FirstRows
+    ) -> None:
+        """Note which rows of a chunk were changed by clipping."""
+        indices = np.flatnonzero(clipped)
+        if len(indices):
+            self._add_rows("clipped", clipped, segments, first_rows)
+            finite = indices[np.isfinite(shown[indices])]
+            self.clipped_sum.add(shown[finite], segments.take(finite))
+
+    def rows_of(self, kind: str, group: int) -> Rows:
+        """Give a group's rows of one of `KINDS`."""
+        return self.rows.get((kind, group)) or Rows()
+
+    def merge(self, other: Tally, groups: Indices | None = None) -> None:
+        """Add another tally; its group ``i`` goes to this one's group ``groups[i]``."""
+        self.moments.merge(other.moments, groups)
+        into = np.arange(len(other.low)) if groups is None else groups
+        np.minimum.at(self.low, into, other.low)
+        np.maximum.at(self.high, into, other.high)
+        self.clipped_sum.merge(other.clipped_sum, groups)
+        if self.buckets is not None and other.buckets is not None:
+            self.buckets.merge(other.buckets, groups)
+        for (kind, group), rows in other.rows.items():
+            self.rows.setdefault((kind, int(into[group])), Rows()).merge(rows)
+
+    def grow(self, groups: int) -> None:
+        """Make room for more groups."""
+        more = groups - len(self.low)
+        if not more:
+            return
+        self.moments.grow(groups)
+        self.clipped_sum.grow(groups)
+        self.low = np.pad(self.low, (0, more), constant_values=math.inf)
+        self.high = np.pad(self.high, (0, more), constant_values=-math.inf)
+
+    def _add_rows(self, kind: str, marks: Mask, segments: Segments, first_rows: FirstRows) -> None:
+        indices = np.flatnonzero(marks)
+        if not len(indices):
+            return
+        runs = np.searchsorted(segments.starts, indices, side="right") - 1
+        for run in np.unique(runs):
+            group = int(segments.groups[run])
+            self.rows.setdefault((kind, group), Rows()).add(indices[runs == run], first_rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,6 @@ REGIONS = ("north", "south", "east", "west")
 SHOPS = 1_000
 CLASSES = 10
 WIDTH = 128
-
-# Dictionary pages are kept for columns that repeat; on distinct floats a writer only tries and drops them.
-REPEATING = ("label", "region", "shop", "target_class")
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,8 @@ class Dataset:
     suffix: str
     make: Callable[[Piece], dict[str, pa.Array]]
     piece_rows: int = MEBI
+    # A dictionary pays for columns that repeat; on distinct floats a writer tries and drops it.
+    repeating: tuple[str, ...] = ()
     scaled: bool = True
 
 
@@ -85,8 +85,9 @@ def class_columns(piece: Piece) -> dict[str, pa.Array]:
 
 
 def vector_columns(piece: Piece) -> dict[str, pa.Array]:
-    """Make two float32 embeddings and a target that is 1 where the pair is dissimilar.
+    """Make two float32 embeddings and, coded as each loss wants it, whether they are alike.
 
+    ``target`` is 1 for a dissimilar pair and 0 for a similar one; ``sign`` is -1 and +1 for them.
     Similar pairs lie close together, dissimilar ones at distances on both sides of the margin.
     """
     rng, rows = piece.rng, piece.rows
@@ -99,6 +100,7 @@ def vector_columns(piece: Piece) -> dict[str, pa.Array]:
         "left": _list_column(left),
         "right": _list_column(right),
         "target": pa.array(target),
+        "sign": pa.array(1 - 2 * target),
     }
 
 
@@ -138,12 +140,18 @@ def _target_of(keys: np.ndarray) -> np.ndarray:
 
 
 DATASETS = {
-    "rows": Dataset(50_000_000, ".parquet", prediction_columns),
-    "rows_tenth": Dataset(5_000_000, ".parquet", prediction_columns),
+    "rows": Dataset(
+        50_000_000, ".parquet", prediction_columns, repeating=("label", "region", "shop")
+    ),
+    "rows_tenth": Dataset(
+        5_000_000, ".parquet", prediction_columns, repeating=("label", "region", "shop")
+    ),
     "csv": Dataset(20_000_000, ".csv", prediction_columns),
-    "classes": Dataset(5_000_000, ".parquet", class_columns),
+    "classes": Dataset(5_000_000, ".parquet", class_columns, repeating=("target",)),
     # A row group of a mebi of these rows would be a gibibyte; writers cut by size as well.
-    "vectors": Dataset(2_000_000, ".parquet", vector_columns, piece_rows=1 << 16),
+    "vectors": Dataset(
+        2_000_000, ".parquet", vector_columns, 1 << 16, repeating=("target", "sign")
+    ),
     "small": Dataset(1_000, ".csv", small_columns, scaled=False),
     "keyed_predictions": Dataset(20_000_000, ".parquet", keyed_predictions),
     "keyed_targets": Dataset(20_000_000, ".parquet", keyed_targets),
@@ -196,10 +204,11 @@ def _writer(
     dataset: Dataset, schema: pa.Schema, path: Path
 ) -> pa.parquet.ParquetWriter | pa.csv.CSVWriter:
     if dataset.suffix == ".csv":
-        options = pa.csv.WriteOptions(quoting_style="none")
+        options = pa.csv.WriteOptions(quoting_style="none", quoting_header="none")
         return pa.csv.CSVWriter(path, schema, write_options=options)
-    repeating = [name for name in REPEATING if name in schema.names]
-    return pa.parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating)
+    return pa.parquet.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=list(dataset.repeating)
+    )
 
 
 def main() -> None:
@@ -210,7 +219,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     arguments = parser.parse_args()
     for name in arguments.names:
-        print(ensure(name, arguments.data, arguments.scale), flush=True)
+        sys.stdout.write(f"{ensure(name, arguments.data, arguments.scale)}\n")
 
 
 if __name__ == "__main__":

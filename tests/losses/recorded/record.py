@@ -936,9 +936,9 @@ def cosine_embedding() -> Iterator[Case]:
     default = call.format("target", 0.0)
     yield ask(default, "random", columns(4, draw.signs(12)), wrt=sides, value_call=mean(default))
     yield ask(
-        call.format("2 * target - 1", 0.3),
-        "margin=0.3, labels 0 and 1",
-        columns(3, draw.labels(8)),
+        call.format("target", 0.3),
+        "margin=0.3",
+        columns(3, draw.signs(8)),
         {"margin": 0.3},
         wrt=sides,
     )

@@ -1,0 +1,67 @@
+"""Progress on a terminal: how far, how fast, how long still, and the first loss so far."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lossctl.data.source import Source
+from lossctl.plan import Plan
+from lossctl.state import State
+from lossctl.summarise import standing
+
+SAMPLE_BYTES = 1 << 16
+
+
+@contextlib.contextmanager
+def progress_of(plan: Plan, *, shown: bool) -> Iterator[Bar | None]:
+    """Show a bar on stderr while the block runs; none off a terminal."""
+    if not (shown and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %", markup=False),
+        TextColumn("{task.fields[speed]}", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[value]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Bar(plan, bars)
+
+
+class Bar:
+    """A bar that rows move along."""
+
+    def __init__(self, plan: Plan, bars: Any) -> None:
+        """Estimate how many rows there are."""
+        self.plan, self.bars = plan, bars
+        sources = plan.reading.sources
+        read = sources[:1] if plan.reading.pairing == "position" else sources
+        self.task = bars.add_task("", total=sum(map(_rows_of, read)), speed="", value="")
+
+    def advance(self, rows: int) -> None:
+        """Move on."""
+        self.bars.advance(self.task, rows)
+        speed = self.bars.tasks[0].speed or 0.0
+        self.bars.update(self.task, speed=f"{speed / 1e6:.1f} M rows/s")
+
+    def merged(self, state: State) -> None:
+        """Show the first loss so far."""
+        self.bars.update(self.task, value=standing(self.plan.settings, state))
+
+
+def _rows_of(source: Source) -> int:
+    """Give the rows of a file, by the length of its first lines where it does not tell."""
+    if source.rows is not None:
+        return source.rows
+    with Path(source.path).open("rb") as file:
+        sample = file.read(SAMPLE_BYTES)
+    return int(source.size * sample.count(b"\n") / max(len(sample), 1))

@@ -1,0 +1,125 @@
+"""Plans: all that is decided about a run before its first row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lossctl import __version__
+from lossctl.checks import Check, Nonfinite, find_checks
+from lossctl.data.binding import Binding, Choices, Slot, bind, find_columns, is_stacked
+from lossctl.data.chunks import Nulls, Pairing, Reading
+from lossctl.data.source import Source
+from lossctl.errors import UsageError
+from lossctl.losses import Spec
+
+CHUNK_ROWS = 1 << 16
+"""Rows of a chunk: its arrays stay in cache, and each NumPy call is long enough to be worth it."""
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What to do about gaps, how wide the intervals are, and how the work is cut."""
+
+    nulls: Nulls = "error"
+    nonfinite: Nonfinite = "error"
+    ci: float | None = 0.95
+    """Level of the intervals; None for none."""
+    quantiles: tuple[float, ...] = ()
+    histogram: bool = False
+    by: tuple[tuple[str, ...], ...] = ()
+    """Columns of each slicing asked for; several columns are crossed."""
+    jobs: int = 1
+    chunk_rows: int = CHUNK_ROWS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the numbers depend on apart from the rows."""
+
+    specs: tuple[Spec, ...]
+    pairing: Pairing
+    policies: Policies
+    columns: Mapping[str, Mapping[str, list[str] | str]]
+    """Loss to role to the columns that fill it, to be shown."""
+
+    def signature(self, rows: int) -> str:
+        """Write the settings in one line."""
+        policies = self.policies
+        parts = [
+            f"lossctl {__version__}",
+            *(spec.full for spec in self.specs),
+            f"pairing={self.pairing.replace(' ', '-')}",
+            f"nulls={policies.nulls}",
+            f"nonfinite={policies.nonfinite}",
+            *(f"by={','.join(names)}" for names in policies.by),
+            f"n={rows}",
+        ]
+        return " | ".join(parts)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is decided before the first row is read."""
+
+    specs: tuple[Spec, ...]
+    binding: Binding
+    checks: tuple[Check, ...]
+    reading: Reading
+    policies: Policies
+
+    @property
+    def settings(self) -> Settings:
+        """Give what the numbers depend on."""
+        columns: dict[str, dict[str, list[str] | str]] = {}
+        for spec in self.specs:
+            columns[spec.label] = {
+                role: _shown(slot, spec) for role, slot in self.binding[spec.full].items()
+            }
+        return Settings(self.specs, self.reading.pairing, self.policies, columns)
+
+
+def _shown(slot: Slot, spec: Spec) -> list[str] | str:
+    """Say which columns fill a role, or what stands in for one."""
+    if slot.columns:
+        return list(slot.columns)
+    if slot.kind == "population":
+        return f"by file: {', '.join(spec.loss.populations)}"
+    return f"{slot.constant:g}"
+
+
+def make_plan(
+    sources: Sequence[Source], specs: Sequence[Spec], choices: Choices, policies: Policies
+) -> Plan:
+    """Decide what will be read and how, without reading rows.
+
+    Raises
+    ------
+    UsageError
+        A role has no column, or the losses cannot be evaluated together.
+
+    """
+    stacked = [is_stacked(spec, sources) for spec in specs]
+    if any(stacked) and not all(stacked):
+        names = ", ".join(spec.label for spec, two in zip(specs, stacked, strict=True) if not two)
+        message = f"two files of two populations cannot be paired row by row as well ({names})"
+        raise UsageError(message, hint="evaluate those losses in a run of their own")
+    pairing: Pairing = (
+        "one file" if len(sources) == 1 else "populations" if all(stacked) else "position"
+    )
+    binding = bind(specs, sources, choices)
+    slots = dict.fromkeys(slot for roles in binding.values() for slot in roles.values())
+    shared: tuple[str, ...] = ()
+    if pairing == "position":
+        first, *others = (source.names for source in sources)
+        shared = tuple(name for name in first if all(name in names for names in others))
+    reading = Reading(
+        tuple(sources),
+        pairing,
+        tuple(slots),
+        policies.nulls,
+        policies.chunk_rows,
+        shared,
+        find_columns(sources, [name for names in policies.by for name in names]),
+    )
+    return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)

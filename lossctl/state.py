@@ -1,0 +1,56 @@
+"""States: what a task gives back, and how two of them become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossctl.data.cells import Cells
+from lossctl.data.chunks import Piece
+from lossctl.losses import Spec
+from lossctl.plan import Policies, Settings
+from lossctl.stats.tally import Rows, Tally
+
+
+@dataclass
+class State:
+    """What a task gives back; states merge in any order."""
+
+    cells: Cells
+    tallies: dict[str, Tally]
+    read: dict[Piece, int]
+    """Rows read of each piece of the input."""
+    dropped: dict[str, Rows]
+    labels: dict[tuple[str, str], frozenset[float]]
+    """Spec and role to the labels seen, where their coding is judged over the whole input."""
+
+    def merge(self, other: State) -> None:
+        """Add another state of the same plan."""
+        groups = np.array([self.cells.number(key) for key in other.cells.keys], dtype=np.intp)
+        for name, tally in other.tallies.items():
+            self.tallies[name].grow(len(self.cells.keys))
+            self.tallies[name].merge(tally, groups)
+        self.read |= other.read
+        for why, rows in other.dropped.items():
+            self.dropped.setdefault(why, Rows()).merge(rows)
+        for role, seen in other.labels.items():
+            self.labels[role] = self.labels.get(role, frozenset()) | seen
+
+
+def empty_state(settings: Settings) -> State:
+    """Give the identity of merging."""
+    policies = settings.policies
+    cells = Cells(list(dict.fromkeys(name for names in policies.by for name in names)))
+    tallies = {spec.full: empty_tally(spec, policies, len(cells.keys)) for spec in settings.specs}
+    return State(cells, tallies, {}, {}, {})
+
+
+def empty_tally(spec: Spec, policies: Policies, groups: int) -> Tally:
+    """Give a tally of one loss without rows."""
+    return Tally(
+        spec.loss.finish.components,
+        products=policies.ci is not None,
+        buckets=bool(policies.quantiles) or policies.histogram,
+        groups=groups,
+    )

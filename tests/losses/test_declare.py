@@ -1,0 +1,173 @@
+"""Declarations: what ``@loss`` reads from a signature, and what a call refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from lossctl.errors import DomainError, LossctlError
+from lossctl.losses import REGISTRY, Parameter, Ragged, _declare, find, gradient, loss, parse
+from lossctl.losses._domains import Interval, Real, Vector
+
+Array = npt.NDArray[np.float64]
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, _declare.Loss]:
+    """Let declarations of one test go to a copy of the registry."""
+    copy = dict(REGISTRY)
+    monkeypatch.setattr(_declare, "REGISTRY", copy)
+    return copy
+
+
+def test_the_signature_is_the_declaration(registry: dict[str, _declare.Loss]) -> None:
+    """Roles, domains, parameters, ranges and defaults are read from the function itself."""
+
+    @loss(formula="f", reference="r", aliases=("Example",))
+    def example(
+        anchor: Vector,
+        offset: Real = 2.0,  # type: ignore[assignment]
+        *,
+        power: Annotated[float, Interval(1, 3, open_high=True), "the power"] = 2.0,
+        kind: Annotated[Literal["sum", "mean"], "how coordinates are joined"] = "sum",
+        label: Annotated[Literal[0, 1], "a label"] = 1,
+        half: Annotated[bool, "whether it is halved"] = False,
+        alpha: Annotated[float | None, Interval(0, 1), "a weight"] = None,
+    ) -> Array:
+        """Show everything.
+
+        Not part of the summary.
+        """
+        del power, kind, label, half, alpha
+        return anchor[:, 0] + offset
+
+    assert registry["example"] is example
+    assert [(role.name, role.domain.size, role.default) for role in example.roles] == [
+        ("anchor", "D", None),
+        ("offset", "", 2.0),
+    ]
+    assert {parameter.name: parameter.range for parameter in example.parameters} == {
+        "power": "float in [1, 3)",
+        "kind": "sum | mean",
+        "label": "0 | 1",
+        "half": "true | false",
+        "alpha": "float in [0, 1] | none",
+    }
+    assert example.defaults() == {
+        "power": 2.0,
+        "kind": "sum",
+        "label": 1,
+        "half": False,
+        "alpha": None,
+    }
+    assert example.summary == "Show everything."
+    assert example.family == __name__.rpartition(".")[2]
+    assert example.gradient is None
+
+
+def test_a_gradient_belongs_to_the_first_role_unless_told_otherwise(
+    registry: dict[str, _declare.Loss],
+) -> None:
+    """``wrt`` names the roles of a gradient that gives several arrays."""
+
+    @loss(formula="f", reference="r")
+    def example(prediction: Real, target: Real) -> Array:
+        """Subtract."""
+        return prediction - target
+
+    @gradient(example)
+    def by_prediction(prediction: Array, target: Array) -> Array:
+        del target
+        return np.ones_like(prediction)
+
+    assert registry["example"].gradient is by_prediction
+    assert example.with_respect_to == ("prediction",)
+    gradient(example, wrt=("prediction", "target"))(by_prediction)
+    assert example.with_respect_to == ("prediction", "target")
+
+
+@pytest.mark.parametrize("name", ["huber", "HuberLoss"])
+@pytest.mark.usefixtures("registry")
+def test_a_name_is_given_once(name: str) -> None:
+    """A loss may not take the name or the alias of another one, as a name or as an alias."""
+
+    def kernel(prediction: Real, target: Real) -> Array:
+        """Subtract."""
+        return prediction - target
+
+    with pytest.raises(ValueError, match=f"'{name}' of a loss is taken"):
+        loss(formula="f", reference="r", aliases=(name,))(kernel)
+    kernel.__name__ = name
+    with pytest.raises(ValueError, match=f"'{name}' of a loss is taken"):
+        loss(formula="f", reference="r")(kernel)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "none"), (True, "true"), (0.1, "0.1"), (2.0**-52, "2.220446049250313e-16"), (1, "1")],
+)
+def test_a_value_is_shown_as_a_spec_writes_it(value: Any, text: str) -> None:
+    """The shortest text that reads back as the same value."""
+    assert Parameter.show(value) == text
+
+
+def test_the_hint_of_a_bad_parameter_is_a_spec_that_works() -> None:
+    """Whoever copies the example from an error message gets the default."""
+    for bad in ("huber:delta=-1", "focal:alpha=2", "contrastive:half=maybe", "iou:format=yxyx"):
+        with pytest.raises(LossctlError) as caught:
+            parse([bad])
+        spec = parse([caught.value.hint.removeprefix("as in ")])[0]
+        assert spec.parameters == spec.loss.defaults()
+
+
+# Calls
+
+
+def test_a_call_takes_lists_and_integers() -> None:
+    """Columns become arrays of doubles."""
+    assert find("mse")([1, 2], np.array([3, 2], dtype=np.int8)).tolist() == [4.0, 0.0]
+
+
+@pytest.mark.parametrize("columns", [([1.0, 2.0], [1.0]), ([1.0], [1.0, 2.0])])
+def test_columns_of_different_length_are_refused(columns: Sequence[Sequence[float]]) -> None:
+    """One row is never stretched over many."""
+    with pytest.raises(DomainError, match="rows"):
+        find("mse")(*columns)
+
+
+@pytest.mark.parametrize("target", [[[0.0], [1.0]], [[0.0, 1.0]], 0.0])
+def test_a_column_of_the_wrong_shape_is_refused(target: Any) -> None:
+    """A column of column vectors against a flat one is no table of all differences."""
+    with pytest.raises(DomainError, match="target"):
+        find("mse")([0.0, 1.0], target)
+
+
+def test_vectors_of_different_width_are_refused() -> None:
+    """Roles that share a size letter have the same width."""
+    with pytest.raises(DomainError, match="left|right"):
+        find("contrastive")([[0.0, 1.0]], [[0.0, 1.0, 2.0]], [0])
+
+
+def test_masks_of_different_sizes_are_refused() -> None:
+    """Every row of ragged roles that share a size letter has the same length in both."""
+    prediction = Ragged(np.array([1.0, 0.0, 1.0, 1.0]), np.array([0, 1, 4]))
+    target = Ragged(np.array([1.0, 0.0, 1.0, 1.0]), np.array([0, 3, 4]))
+    with pytest.raises(DomainError, match=r"row 0"):
+        find("mask_iou")(prediction, target)
+
+
+def test_more_columns_than_roles_are_refused() -> None:
+    """A third column of a loss with two roles is not ignored."""
+    with pytest.raises(TypeError, match="mse"):
+        find("mse")([1.0], [2.0], [3.0])
+
+
+@pytest.mark.parametrize("name", ["hinge", "squared_hinge"])
+def test_labels_of_two_codings_are_refused(name: str) -> None:
+    """-1 and 0 in one call contradict each other, as they do in one file."""
+    with pytest.raises(DomainError, match="mix -1 and 0"):
+        find(name)([1.0, 2.0, 3.0], [-1, 0, 1])
