@@ -34,6 +34,8 @@ class Check:
     """Number behind the domain's size letter; 0 where it has none."""
     parameters: tuple[tuple[str, Any], ...]
     """The loss's text parameters, for domains that depend on one (a box's ``format``)."""
+    partner: tuple[str, Slot] | None = None
+    """Role and slot of the same loss whose ragged rows must be as long as this one's."""
 
     def violations(self, values: Any) -> Mask | None:
         """Mark the rows outside the domain; None when there are none."""
@@ -51,9 +53,13 @@ def find_checks(specs: Sequence[Spec], binding: Binding) -> tuple[Check, ...]:
             for role in spec.loss.roles
             if slots[role.name].kind == "matrix"
         }
+        ragged: dict[str, tuple[str, Slot]] = {}
         for role in spec.loss.roles:
-            width = widths.get(role.domain.size, 0)
-            checks[Check(slots[role.name], role.name, role.domain, width, texts)] = None
+            slot, size, partner = slots[role.name], role.domain.size, None
+            if role.domain.ragged and ragged.setdefault(size, (role.name, slot))[0] != role.name:
+                partner = ragged[size]
+            width = widths.get(size, 0)
+            checks[Check(slot, role.name, role.domain, width, texts, partner)] = None
     return tuple(checks)
 
 
@@ -111,15 +117,14 @@ def _unequal_lengths(
     checks: Sequence[Check], chunk: Chunk, task: Task, dropped: Mask
 ) -> Iterator[Fault]:
     """Find rows whose lists differ in length where the roles share a size letter."""
-    first: dict[str, Check] = {}
     for check in checks:
-        if not check.domain.ragged or check.slot not in chunk.values:
+        if check.partner is None or not chunk.values.keys() >= {check.slot, check.partner[1]}:
             continue
-        other = first.setdefault(check.domain.size, check)
-        mine, theirs = (chunk.values[c.slot].lengths for c in (check, other))
+        other, slot = check.partner
+        mine, theirs = (chunk.values[each].lengths for each in (check.slot, slot))
         for row in np.flatnonzero((mine != theirs) & ~dropped)[:1].tolist():
             message = (
-                f"{other.role} has {theirs[row]} values and {check.role} {mine[row]}; "
+                f"{other} has {theirs[row]} values and {check.role} {mine[row]}; "
                 "they must be as many"
             )
             yield Fault(row, _part(check, task), None, DomainError, message)

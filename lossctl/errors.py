@@ -203,7 +203,9 @@ class SystemRefusal(LossctlError):  # noqa: N818 - what it is called
 
     def __init__(self, cause: OSError) -> None:
         """Say what the system says."""
-        super().__init__(cause.strerror or str(cause), place=Place(cause.filename))
+        reason = cause.strerror or str(cause)
+        message = reason if cause.filename else f"cannot read or write ({reason})"
+        super().__init__(message, place=Place(cause.filename))
         self.__cause__ = cause
 
 

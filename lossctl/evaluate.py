@@ -17,7 +17,7 @@ from lossctl.data.chunks import Chunk, Task, read_chunks, tasks
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.engines.local import Stopped, run
 from lossctl.losses import Spec
-from lossctl.plan import CHUNK_ROWS, Plan, Policies, make_plan
+from lossctl.plan import Plan, Policies, make_plan
 from lossctl.report import Report
 from lossctl.state import State, empty_state
 from lossctl.statefile import inputs_of
@@ -25,7 +25,7 @@ from lossctl.stats.segments import Segments
 from lossctl.stats.tally import FIRST, FirstRows, Row, Rows, Tally
 from lossctl.summarise import summarise
 
-__all__ = ["CHUNK_ROWS", "Plan", "Policies", "State", "empty_state", "evaluate", "make_plan"]
+__all__ = ["Plan", "Policies", "State", "empty_state", "evaluate", "make_plan"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

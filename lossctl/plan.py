@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lossctl import __version__
@@ -15,6 +15,8 @@ from lossctl.losses import Spec
 
 CHUNK_ROWS = 1 << 16
 """Rows of a chunk: its arrays stay in cache, and each NumPy call is long enough to be worth it."""
+CHUNK_VALUES = 1 << 19
+"""Values of the widest role that a chunk holds at most, unless its rows are told."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Policies:
     by: tuple[tuple[str, ...], ...] = ()
     """Columns of each slicing asked for; several columns are crossed."""
     jobs: int = 1
-    chunk_rows: int = CHUNK_ROWS
+    chunk_rows: int | None = None
+    """Rows held at a time; None for as many as fit into the cache."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ class Plan:
         return Settings(self.specs, self.reading.pairing, self.policies, columns)
 
 
+def _rows_of_chunk(slots: Iterable[Slot]) -> int:
+    widest = max((slot.width for slot in slots), default=0)
+    return CHUNK_ROWS if widest <= 1 else max(1, min(CHUNK_ROWS, CHUNK_VALUES // widest))
+
+
 def _shown(slot: Slot, spec: Spec) -> list[str] | str:
     """Say which columns fill a role, or what stands in for one."""
     if slot.columns:
@@ -118,8 +126,12 @@ def make_plan(
         pairing,
         tuple(slots),
         policies.nulls,
-        policies.chunk_rows,
+        policies.chunk_rows or _rows_of_chunk(slots),
         shared,
-        find_columns(sources, [name for names in policies.by for name in names]),
+        find_columns(
+            sources,
+            [name for names in policies.by for name in names],
+            in_all=pairing == "populations",
+        ),
     )
     return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)

@@ -122,7 +122,7 @@ def digest(stable: Mapping[str, Any]) -> str:
     text = json.dumps(
         stable, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()}"
 
 
 def _count(rows: RowCount) -> dict[str, Any]:

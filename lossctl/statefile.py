@@ -1,18 +1,25 @@
-"""State files: the exact numbers of a run as JSON, to be merged with others or gone on from."""
+"""State files: the exact numbers of a run as JSON, to be merged with others or gone on from.
+
+A digest over everything else in the file tells damage, as a changed digit would else go unseen.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lossctl import __version__
+from lossctl.data.chunks import Piece
 from lossctl.data.source import Source
-from lossctl.errors import InputError, LossctlError, Place, UsageError
+from lossctl.errors import InputError, LossctlError, Place
 from lossctl.losses import parse
 from lossctl.plan import Policies, Settings
 from lossctl.report import Report
@@ -37,10 +44,12 @@ class Saved:
     settings: Settings
     state: State
     inputs: list[dict[str, Any]]
-    """Path and bytes of each file."""
+    """Path, format, bytes and time of the last change of each file."""
+    complete: bool = True
+    """Whether it holds all rows of its files; a run that was killed leaves one that does not."""
 
-    def merge(self, other: Saved) -> None:
-        """Add another state.
+    def merge(self, other: Saved, path: str) -> None:
+        """Add another state, read from a path.
 
         Raises
         ------
@@ -48,27 +57,36 @@ class Saved:
             The settings differ, or both hold the same rows.
 
         """
-        mine, theirs = _settings(self.settings), _settings(other.settings)
-        for name in mine:
-            if name != "columns" and mine[name] != theirs[name]:
-                raise StateError(
-                    f"the states differ in {name}: {_text(mine[name])} and {_text(theirs[name])}",
-                    hint="merge states of equal settings only",
-                )
-        if twice := sorted(self.state.read.keys() & other.state.read.keys()):
-            raise StateError("both states hold the rows of this file", place=Place(twice[0][0]))
+        if difference := _difference(self.settings, other.settings):
+            raise StateError(
+                f"the state differs from those before it in {difference}",
+                hint="only states of equal settings can be merged",
+                place=Place(path),
+            )
+        if twice := _read_twice([*self.state.read, *other.state.read]):
+            raise StateError(
+                f"another state holds rows of {twice} as well",
+                hint="name each state once, and different files by different paths",
+                place=Place(path),
+            )
         self.state.merge(other.state)
         self.inputs += [entry for entry in other.inputs if entry not in self.inputs]
 
-    def check_inputs(self, before: Saved, path: str) -> None:
-        """Refuse to go on from a state made from other files.
+    def check_same_run(self, before: Saved, path: str) -> None:
+        """Refuse to go on from a state made by other settings or from other files.
 
         Raises
         ------
         StateError
-            A file is another one now.
+            A setting or a file is another one now.
 
         """
+        if difference := _difference(before.settings, self.settings):
+            raise StateError(
+                f"this run differs from the one that left the state in {difference}",
+                hint="give the same options, or remove the file to start anew",
+                place=Place(path),
+            )
         if before.inputs != self.inputs:
             raise StateError(
                 "the state was made from other files, or they have changed since",
@@ -78,9 +96,17 @@ class Saved:
 
 
 def inputs_of(sources: Sequence[Source]) -> list[dict[str, Any]]:
-    """Give what tells whether a file has changed."""
+    """Give what a report says of its files."""
     return [
         {"path": source.path, "format": source.format, "bytes": source.size} for source in sources
+    ]
+
+
+def stamped_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Give what tells whether a file has changed."""
+    return [
+        entry | {"modified_ns": Path(entry["path"]).stat().st_mtime_ns}
+        for entry in inputs_of(sources)
     ]
 
 
@@ -91,13 +117,14 @@ def dump(saved: Saved) -> str:
         "schema": SCHEMA,
         "settings": _settings(saved.settings),
         "inputs": saved.inputs,
+        "complete": saved.complete,
         "read": [[*piece, rows] for piece, rows in sorted(state.read.items())],
         "dropped": {why: _rows(rows) for why, rows in sorted(state.dropped.items())},
         "labels": [[*role, sorted(seen)] for role, seen in sorted(state.labels.items())],
         "cells": [list(key) for key in state.cells.keys],
         "tallies": {name: _tally(tally) for name, tally in state.tallies.items()},
     }
-    return json.dumps(document, ensure_ascii=False) + "\n"
+    return json.dumps({"digest": _digest(document), **document}, allow_nan=False) + "\n"
 
 
 def load(path: str) -> Saved:
@@ -112,26 +139,82 @@ def load(path: str) -> Saved:
 
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(error.strerror or str(error), place=Place(path)) from error
     try:
-        document = json.loads(text)
-        version = document["settings"]["version"]
-        if document["schema"] != SCHEMA or version != __version__:
-            raise StateError(
-                f"written by lossctl {version}, this is {__version__}", place=Place(path)
-            )
-        return _load(document)
-    except (ValueError, KeyError, TypeError, IndexError, UsageError) as error:
+        document = json.loads(data)
+        name, version = document["schema"]["name"], document["settings"]["version"]
+        told = document.pop("digest")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StateError("not a state file, or a damaged one", place=Place(path)) from error
+    if name == SCHEMA["name"] and version != __version__:
+        message = f"written by lossctl {version}, this is {__version__}"
+        raise StateError(message, hint="make the state anew", place=Place(path))
+    if document["schema"] != SCHEMA or told != _digest(document):
+        raise StateError("not a state file, or a damaged one", place=Place(path))
+    return _load(document)
+
+
+def load_merged(paths: Sequence[str]) -> Saved:
+    """Read several state files and add them up.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read.
+    StateError
+        One is damaged or of a run that was killed, or they do not belong together.
+
+    """
+    merged = _load_complete(paths[0])
+    for path in paths[1:]:
+        merged.merge(_load_complete(path), path)
+    return merged
+
+
+def _load_complete(path: str) -> Saved:
+    saved = load(path)
+    if not saved.complete:
+        raise StateError(
+            "the run that left the state did not come to its end",
+            hint="run it again with --resume",
+            place=Place(path),
+        )
+    return saved
 
 
 def report_of(saved: Saved) -> Report:
     """Report a state, as the run that made it did."""
     report = summarise(saved.settings, saved.state)
-    inputs = sorted(saved.inputs, key=lambda entry: str(entry["path"]))
+    inputs = [
+        {name: entry[name] for name in entry if name != "modified_ns"}
+        for entry in sorted(saved.inputs, key=lambda entry: str(entry["path"]))
+    ]
     return replace(report, run={"version": __version__, "elapsed_s": 0.0, "inputs": inputs})
+
+
+def _difference(before: Settings, now: Settings) -> str:
+    """Name the first setting that differs, and both of its values; empty when all are equal."""
+    old, new = _settings(before), _settings(now)
+    for name, value in old.items():
+        if value != new[name]:
+            return f"{name}: {_text(new[name])} instead of {_text(value)}"
+    return ""
+
+
+def _read_twice(pieces: Iterable[Piece]) -> str:
+    """Name a file of which two pieces overlap; empty when there is none."""
+    for (path, start, stop), (other, following, _) in pairwise(sorted(pieces)):
+        # A piece that stops before it starts goes on to the end of its file.
+        end = stop if stop >= start else math.inf
+        if path == other and following < end:
+            return path
+    return ""
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return f"sha256:{hashlib.sha256(json.dumps(document).encode()).hexdigest()}"
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
@@ -171,7 +254,7 @@ def _load(document: Mapping[str, Any]) -> Saved:
     for name, tally in state.tallies.items():
         tally.grow(len(state.cells.keys))
         _load_tally(tally, document["tallies"][name])
-    return Saved(settings, state, document["inputs"])
+    return Saved(settings, state, document["inputs"], document["complete"])
 
 
 def _tally(tally: Tally) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def summarise(settings: Settings, state: State) -> Report:
     DomainError
         The labels of a file contradict each other.
     InputError
-        There is no row.
+        There is no row, or none is left.
 
     """
     for spec in settings.specs:
@@ -58,9 +58,12 @@ def summarise(settings: Settings, state: State) -> Report:
     places = _Places(state.read)
     dropped = {why: places.count(rows) for why, rows in sorted(state.dropped.items()) if rows.count}
     scored = read - sum(rows.count for rows in dropped.values())
+    if not scored:
+        reasons = " and ".join(dropped)
+        raise InputError(f"no row is left: all {read} are dropped ({reasons})")
     results = tuple(
         _result(spec, tallies[spec.full], group, names, settings.policies, places)
-        for slicing in ((), *settings.policies.by)
+        for slicing in dict.fromkeys(((), *settings.policies.by))
         for group, names, tallies in _slices(settings, state, slicing)
         for spec in settings.specs
     )
@@ -81,14 +84,15 @@ def standing(settings: Settings, state: State) -> str:
     tally = empty_tally(spec, settings.policies, 1)
     tally.merge(state.tallies[spec.full], np.zeros(len(state.cells.keys), dtype=np.intp))
     summary = tally.moments.summary()
-    value = spec.loss.finish.value(summary.means) if summary.means else None
-    if value is None:
+    mean = spec.loss.finish.value(summary.means) if summary.means else None
+    if mean is None:
         return ""
+    value = _double(mean)
     error, level = _standard_error(spec, summary), settings.policies.ci
-    ci = None if error is None or level is None else _interval(float(value), error, level)
+    ci = None if error is None or level is None else _interval(value, error, level)
     if ci is None:
-        return f"{spec.label} {_double(value):.6g}"
-    return f"{spec.label} {float(value):.6g} ({ci.lower:.6g} to {ci.upper:.6g})"
+        return f"{spec.label} {value:.6g}"
+    return f"{spec.label} {value:.6g} ({ci.lower:.6g} to {ci.upper:.6g})"
 
 
 def _judge_labels(role: Role, labels: frozenset[float], state: State) -> None:
@@ -103,7 +107,7 @@ def _slices(
     """Unite the cells of each slice: its group, its values by column, and the tallies by loss."""
     places = [state.cells.columns.index(name) for name in columns]
     of_cells = [tuple(key[place] for place in places) for key in state.cells.keys]
-    keys = sorted(set(of_cells), key=lambda key: [(v is None, str(type(v)), v) for v in key])
+    keys = sorted(set(of_cells), key=lambda key: [(v is None, isinstance(v, str), v) for v in key])
     number = {key: group for group, key in enumerate(keys)}
     groups = np.array([number[key] for key in of_cells], dtype=np.intp)
     tallies = {}
@@ -130,14 +134,17 @@ def _result(
     n = summary.rows + infinite.count + undefined.count + negative.count
     value, reason, limit = None, None, None
     if undefined.count or (infinite.count and negative.count):
-        reason = f"not a number in {undefined.count or infinite.count} rows"
+        reason = f"not a number in {_rows_in_words(undefined.count or infinite.count)}"
     elif infinite.count or negative.count:
-        reason = f"infinite in {infinite.count or negative.count} rows"
+        reason = f"infinite in {_rows_in_words(infinite.count or negative.count)}"
         limit = math.inf if infinite.count else -math.inf
     else:
         means = summary.means
         value = None if means is None else finish.value(means)
         reason = (finish.undefined if means else "no rows") if value is None else None
+        rounded = None if value is None else _double(value)
+        if rounded is not None and math.isinf(rounded):
+            value, reason, limit = None, "beyond the largest double", rounded
     error = _standard_error(spec, summary) if value is not None else None
     level = policies.ci
     single = finish.components == 1
@@ -168,7 +175,10 @@ def _result(
 def _quantiles(tally: Tally, group: int, shares: Sequence[float]) -> dict[str, float | None]:
     if tally.buckets is None:
         return {}
-    return {f"{share:g}": tally.buckets.quantile(share, group) for share in shares}
+    low, high = float(tally.low[group]) + 0.0, float(tally.high[group]) + 0.0
+    found = {f"{share:.15g}": tally.buckets.quantile(share, group) for share in shares}
+    # The middle of a bucket may lie beyond the last value in it.
+    return {s: None if q is None else min(max(q, low), high) for s, q in found.items()}
 
 
 def _histogram(tally: Tally, group: int) -> tuple[Bin, ...]:
@@ -227,15 +237,22 @@ def _share(tally: Tally, group: int, total: Fraction) -> float | None:
     return float(tally.clipped_sum.fraction(group) / total)
 
 
+def _rows_in_words(count: int) -> str:
+    """Write a number of rows, as in ``1 row``."""
+    return f"{count} row{'s' * (count != 1)}"
+
+
 def _warnings(rows: Rows, results: Sequence[Result]) -> tuple[str, ...]:
     warnings = [
-        f"{count.count} of {rows.read} rows dropped ({why})" for why, count in rows.dropped.items()
+        f"{count.count} of {_rows_in_words(rows.read)} dropped ({why})"
+        for why, count in rows.dropped.items()
     ]
     for result in (result for result in results if not result.slice):
         if result.clipped.count:
             share = result.clipped_share
             carried = "" if share is None else f"; they carry {share:.3g} of the sum"
-            warnings.append(f"{result.loss}: {result.clipped.count} rows clipped{carried}")
+            clipped = _rows_in_words(result.clipped.count)
+            warnings.append(f"{result.loss}: {clipped} clipped{carried}")
         if result.reason:
             first = (*result.undefined.first, *result.infinite.first)
             where = f" (first: {first[0].file} row {first[0].row})" if first else ""

@@ -64,7 +64,7 @@ def evaluate_files(
     from lossctl.data.source import open_sources
     from lossctl.engines.local import usable_cores
     from lossctl.errors import Gathered
-    from lossctl.evaluate import CHUNK_ROWS, Policies, evaluate, make_plan
+    from lossctl.evaluate import Policies, evaluate, make_plan
     from lossctl.losses import parse
 
     files = [path for path in (predictions, targets) if path is not None]
@@ -83,7 +83,7 @@ def evaluate_files(
         histogram=histogram,
         by=slicings,
         jobs=jobs or usable_cores(),
-        chunk_rows=chunk_rows or CHUNK_ROWS,
+        chunk_rows=chunk_rows,
     )
     sources = wrong.of(open_sources, files)
     if sources:
@@ -91,7 +91,9 @@ def evaluate_files(
     wrong.settle()
     choices = Choices(told, positive, opt.names(classes))
     if group is not None:
-        sources, choices = group_files(specs, sources, group, choices)
+        sources, choices = group_files(
+            specs, sources, group, choices, nulls=policies.nulls, nonfinite=policies.nonfinite
+        )
     plan = make_plan(sources, specs, choices, policies)
     keeper = Keeper(plan, state_out, resume=resume)
     with progress_of(plan, shown=not (quiet or no_progress)) as progress:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from lossctl.cli.output import check_writable, write_whole
+from lossctl.data.chunks import tasks
 from lossctl.errors import UsageError
 from lossctl.plan import Plan
 from lossctl.state import State, empty_state
-from lossctl.statefile import Saved, dump, inputs_of, load
+from lossctl.statefile import Saved, dump, load, stamped_inputs
 
 
 class Keeper:
@@ -22,25 +23,31 @@ class Keeper:
         UsageError
             There is nothing to resume from, or a state that would be lost.
         StateError
-            The state there was made by other settings or from other files.
+            The state there is damaged, or was made by other settings or from other files.
 
         """
         if resume and path is None:
             raise UsageError("--resume needs --state-out FILE to go on from")
         self.path = None if path is None else Path(path)
-        inputs = inputs_of(plan.reading.sources)
-        self.saved = Saved(plan.settings, empty_state(plan.settings), inputs)
+        inputs = stamped_inputs(plan.reading.sources)
+        self.saved = Saved(plan.settings, empty_state(plan.settings), inputs, complete=False)
         if self.path is None:
             return
         check_writable(self.path)
+        self.roads = [
+            {task.piece for task in tasks(plan.reading, in_order=in_order)}
+            for in_order in (False, True)
+        ]
         if not self.path.exists():
             return
         if not resume:
             hint = "--resume goes on from it; remove it to start anew"
             raise UsageError(f"{path} exists already", hint=hint)
         before = load(str(path))
-        self.saved.check_inputs(before, str(path))
-        self.saved.merge(before)
+        self.saved.check_same_run(before, str(path))
+        # What was read by the slow road cannot be put together with pieces of the fast one.
+        if before.state.read.keys() <= self.roads[0]:
+            self.saved.state = before.state
 
     @property
     def done(self) -> State:
@@ -51,4 +58,5 @@ class Keeper:
         """Write the state so far, whole."""
         if self.path is not None:
             self.saved.state = state
+            self.saved.complete = any(pieces <= state.read.keys() for pieces in self.roads)
             write_whole(self.path, dump(self.saved))

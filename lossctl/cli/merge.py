@@ -37,15 +37,13 @@ def merge_states(
     """
     from pathlib import Path
 
-    from lossctl.cli.output import Outputs, write_whole
+    from lossctl.cli.output import Outputs, check_writable, write_whole
+    from lossctl.statefile import dump, load_merged, report_of
 
     outputs = Outputs.plan(format, output, report, color=color, others=[*states, state_out])
-
-    from lossctl.statefile import dump, load, report_of
-
-    merged, *others = (load(path) for path in states)
-    for other in others:
-        merged.merge(other)
+    if state_out is not None:
+        check_writable(Path(state_out))
+    merged = load_merged(states)
     found = report_of(merged)
     if state_out is not None:
         write_whole(Path(state_out), dump(merged))

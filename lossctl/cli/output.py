@@ -171,8 +171,7 @@ def _check_free(path: Path, taken: Sequence[str]) -> None:
     for other in map(Path, taken):
         same = other.samefile(path) if other.exists() and path.exists() else other == path
         if same and not _is_special(path):
-            message = f"{path} would be written over {other}, which this command needs as well"
-            raise UsageError(message, hint="name another file")
+            raise UsageError(f"{path} is another file of this command already")
 
 
 def _is_special(path: Path) -> bool:

@@ -20,7 +20,8 @@ SAMPLE_BYTES = 1 << 16
 @contextlib.contextmanager
 def progress_of(plan: Plan, *, shown: bool) -> Iterator[Bar | None]:
     """Show a bar on stderr while the block runs; none off a terminal."""
-    if not (shown and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if not (shown and on_terminal and os.environ.get("TERM") != "dumb"):
         yield None
         return
     from rich.console import Console
@@ -45,7 +46,9 @@ class Bar:
         self.plan, self.bars = plan, bars
         sources = plan.reading.sources
         read = sources[:1] if plan.reading.pairing == "position" else sources
-        self.task = bars.add_task("", total=sum(map(_rows_of, read)), speed="", value="")
+        rows = [_rows_of(source) for source in read]
+        total = None if None in rows else sum(filter(None, rows))
+        self.task = bars.add_task("", total=total, speed="", value="")
 
     def advance(self, rows: int) -> None:
         """Move on."""
@@ -58,9 +61,9 @@ class Bar:
         self.bars.update(self.task, value=standing(self.plan.settings, state))
 
 
-def _rows_of(source: Source) -> int:
-    """Give the rows of a file, by the length of its first lines where it does not tell."""
-    if source.rows is not None:
+def _rows_of(source: Source) -> int | None:
+    """Give the rows of a file, by the length of a CSV's first lines; None where nothing tells."""
+    if source.rows is not None or source.format != "csv":
         return source.rows
     with Path(source.path).open("rb") as file:
         sample = file.read(SAMPLE_BYTES)

@@ -182,7 +182,7 @@ class _Finder:
         for holder in self.sources if self.stacked else (source,):
             for column in columns:
                 may_be_list = bool(domain.size) and not several
-                check_type(role, holder, column, label=label, may_be_list=may_be_list)
+                check_type(role.name, holder, column, label=label, may_be_list=may_be_list)
         if domain.ragged:
             return Slot("ragged", index, columns, len(columns), names)
         if in_list or several:
@@ -245,22 +245,25 @@ def _no_column(role: Role, losses: Sequence[str], sources: Sequence[Source]) -> 
     )
 
 
-def find_columns(sources: Sequence[Source], names: Sequence[str]) -> tuple[tuple[int, str], ...]:
+def find_columns(
+    sources: Sequence[Source], names: Sequence[str], *, in_all: bool
+) -> tuple[tuple[int, str], ...]:
     """Find the source of each distinct column; the last file, which has the truth, goes first.
 
     Raises
     ------
     ColumnError
-        No file holds a column.
+        No file holds a column, or one does not where ``in_all`` of them must.
 
     """
     found: dict[str, int] = {}
     for name in names:
         holders = [index for index, source in enumerate(sources) if name in source.names]
-        if not holders:
+        if not holders or (in_all and len(holders) < len(sources)):
             known = [column for source in sources for column in source.names]
-            hint = did_you_mean(name, known) or listed(sources)
-            raise ColumnError(f"no column {name!r} to slice by", hint=hint)
+            hint = (not holders and did_you_mean(name, known)) or listed(sources)
+            where = " in every file" if holders else ""
+            raise ColumnError(f"no column {name!r} to slice by{where}", hint=hint)
         found[name] = holders[-1]
     return tuple((index, name) for name, index in found.items())
 
@@ -299,10 +302,10 @@ def _matched(spec: Spec, slots: Mapping[str, Slot], choices: Choices) -> dict[st
         if order is not None:
             matched[role.name] = _reordered(slot, order)
     names = choices.classes or _class_names(matched.get("prediction", Slot("constant")))
-    for role, slot in matched.items():
+    for name, slot in matched.items():
         if slot.kind == "class":
             _check_classes(spec, names, matched["prediction"])
-            matched[role] = replace(slot, classes=names)
+            matched[name] = replace(slot, classes=names)
     return matched
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,10 @@ Key = tuple[Any, ...]
 
 MOST = 1 << 20
 """Combinations beyond which slicing is refused."""
+SPAN = 1 << 16
+"""Integers within a range of this length are numbered by a table."""
+DENSE = 1 << 20
+"""Possible combinations up to which a table finds the real ones; beyond, sorting finds them."""
 
 
 class Cells:
@@ -34,7 +38,9 @@ class Cells:
         self.keys: list[Key] = [] if columns else [()]
         self._numbers: dict[Key, int] = dict.fromkeys(self.keys, 0)
         self._values: list[dict[Any, int]] = [{} for _ in columns]
-        self._table = np.full((1,) * len(columns), -1, dtype=np.intp)
+        self._room = [1] * len(self.columns)
+        """Values of each column that the table has room for, a power of two."""
+        self._table = np.full(1, -1, dtype=np.intp)
 
     def number(self, key: Key) -> int:
         """Give a combination's number, a new one if need be.
@@ -50,37 +56,66 @@ class Cells:
             self.keys.append(key)
             if found >= MOST:
                 names = ", ".join(self.columns)
-                message = f"the columns {names} have more than {MOST} combinations of values"
+                message = f"--by {names}: there are more than {MOST} combinations of values"
                 raise UsageError(message, hint="slice by fewer or coarser columns")
         return found
 
     def codes(self, batch_columns: Sequence[pa.Array]) -> Codes:
-        """Give the cell of each row."""
-        codes = tuple(
-            self._column_codes(values, column)
-            for values, column in zip(self._values, batch_columns, strict=True)
-        )
-        shape = tuple(max(len(values), 1) for values in self._values)
-        grown = [(0, new - old) for new, old in zip(shape, self._table.shape, strict=True)]
-        if any(more for _, more in grown):
-            # Twice the room, so that a column of many values grows the table a few times only.
-            room = [
-                (0, more + size if more else 0)
-                for (_, more), size in zip(grown, shape, strict=True)
-            ]
-            self._table = np.pad(self._table, room, constant_values=-1)
-        cells = self._table[codes]
-        fresh = np.flatnonzero(cells < 0)
+        """Give the cell of each row.
+
+        Raises
+        ------
+        UsageError
+            A column holds lists or records, or there are too many combinations.
+
+        """
+        codes = [
+            self._column_codes(name, values, column)
+            for name, values, column in zip(self.columns, self._values, batch_columns, strict=True)
+        ]
+        self._make_room()
+        places = codes[0]
+        for code, room in zip(codes[1:], self._room[1:], strict=True):
+            places = places * room + code
+        if math.prod(self._room) > DENSE:
+            found, where = np.unique(places, return_inverse=True)
+            numbers = np.array([self.number(key) for key in self._keys(found)], dtype=np.intp)
+            return numbers[where]
+        cells = self._table[places]
+        fresh = np.unique(places[cells < 0])
         if len(fresh):
-            self._add_cells(tuple(code[fresh] for code in codes))
-            cells = self._table[codes]
+            self._table[fresh] = [self.number(key) for key in self._keys(fresh)]
+            cells = self._table[places]
         return cells
 
-    def _column_codes(self, numbers: dict[Any, int], column: pa.Array) -> Codes:
+    def _make_room(self) -> None:
+        """Lay the table out anew where a column has more values than it has room for."""
+        room = [
+            max(old, 1 << len(values).bit_length())
+            for old, values in zip(self._room, self._values, strict=True)
+        ]
+        if room == self._room:
+            return
+        self._room = room
+        if math.prod(room) <= DENSE:
+            self._table = np.full(math.prod(room), -1, dtype=np.intp)
+            for number, key in enumerate(self.keys):
+                codes = [values[part] for values, part in zip(self._values, key, strict=True)]
+                self._table[np.ravel_multi_index(codes, room)] = number
+
+    def _column_codes(self, name: str, numbers: dict[Any, int], column: pa.Array) -> Codes:
         """Number the values of one column; a null is a value like any other."""
+        if pa.types.is_nested(column.type):
+            message = f"cannot slice by the column {name!r} of type {column.type}"
+            raise UsageError(message, hint="slice by a column of single values")
+        if pa.types.is_integer(column.type) and len(column) and not column.null_count:
+            whole = buffers.view(column)
+            low, high = int(whole.min()), int(whole.max())
+            if high - low < SPAN:
+                return _integer_codes(numbers, whole.astype(np.int64) - low, low)
         coded = column
         if not pa.types.is_dictionary(column.type):
-            coded = column.dictionary_encode(null_encoding="encode")
+            coded = column.dictionary_encode()
         values = [_plain(value) for value in coded.dictionary.to_pylist()]
         known = [numbers.setdefault(value, len(numbers)) for value in values]
         missing = buffers.nulls(coded.indices)
@@ -90,11 +125,21 @@ class Cells:
             indices = np.where(missing, len(values), indices)
         return np.asarray(np.array(known, dtype=np.intp)[indices])
 
-    def _add_cells(self, codes: tuple[Codes, ...]) -> None:
+    def _keys(self, places: Codes) -> Iterator[Key]:
+        """Give the values behind places of the table."""
         names = [list(values) for values in self._values]
-        for combination in np.unique(np.stack(codes, axis=1), axis=0).tolist():
-            key = tuple(name[code] for name, code in zip(names, combination, strict=True))
-            self._table[tuple(combination)] = self.number(key)
+        codes = np.stack(np.unravel_index(places, self._room), axis=1)
+        for combination in codes.tolist():
+            yield tuple(name[code] for name, code in zip(names, combination, strict=True))
+
+
+def _integer_codes(numbers: dict[Any, int], offsets: Codes, low: int) -> Codes:
+    """Number integers of a small range, given as their distance from the least of them."""
+    present = np.flatnonzero(np.bincount(offsets))
+    known = [numbers.setdefault(low + offset, len(numbers)) for offset in present.tolist()]
+    table = np.empty(int(present[-1]) + 1, dtype=np.intp)
+    table[present] = known
+    return table[offsets]
 
 
 def _plain(value: Any) -> Any:
@@ -103,6 +148,9 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, dt.timedelta | bytes) or hasattr(value, "as_tuple"):
         return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    if isinstance(value, float):
+        # Many tools store whole numbers as floats where some are missing; 1.0 is the slice 1.
+        if value.is_integer() and abs(value) < 2**53:
+            return int(value)
+        return value if math.isfinite(value) else str(value)
     return value

@@ -15,7 +15,7 @@ from lossctl.data.binding import Slot
 from lossctl.data.cells import Cells
 from lossctl.data.convert import RowError, take, to_values
 from lossctl.data.faults import Fault
-from lossctl.data.source import Fragment, Source, Wanted, format_of
+from lossctl.data.source import Fragment, How, Source, Wanted, format_of
 from lossctl.errors import DomainError, MissingValueError, PairingError, Place
 from lossctl.stats.segments import Segments
 
@@ -45,11 +45,12 @@ class Reading:
     def wanted(self, source: int) -> Wanted:
         """Give the columns to read from one source, and how."""
         cells = [name for part, name in self.cells if part == source or self._stacked]
-        wanted: dict[str, Any] = dict.fromkeys((*self.shared, *cells), "text")
+        wanted: dict[str, How] = dict.fromkeys(cells, "category")
         for slot in self.slots:
             if slot.source == source or self._stacked:
-                how = "text" if slot.kind in ("class", "positive") else "number"
+                how: How = "category" if slot.kind in ("class", "positive") else "number"
                 wanted |= dict.fromkeys(slot.columns, how)
+        wanted |= dict.fromkeys(self.shared, "text")
         return wanted
 
     @property

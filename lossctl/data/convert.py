@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lossctl.data import buffers
+from lossctl.data import buffers, numerals
 from lossctl.data.binding import Slot
-from lossctl.data.kinds import is_list
+from lossctl.data.kinds import is_list, is_number
+from lossctl.errors import did_you_mean
 from lossctl.losses import Ragged
 
 Array = npt.NDArray[np.float64]
@@ -122,7 +123,7 @@ def _matrix(column: pa.Array, slot: Slot) -> Array:
         raise RowError(
             int(wrong[0]),
             slot.columns[0],
-            f"the list has {lengths[wrong[0]]} values, the first row's {slot.width}",
+            f"the list has {lengths[wrong[0]]} values, the first one {slot.width}",
         )
     matrix = np.full((len(column), slot.width), np.nan)
     matrix[lengths > 0] = values.reshape(-1, slot.width)
@@ -136,11 +137,18 @@ def _ragged(column: pa.Array, slot: Slot) -> Ragged:
 
 def _positives(column: pa.Array, positive: str) -> Array:
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    matches = np.array([str(label) == positive for label in coded.dictionary.to_pylist()])
+    matches = np.array([_is(label, positive) for label in coded.dictionary.to_pylist()])
     if not len(matches):
         return np.zeros(len(column))
     codes = np.where(_marked(coded), 0, buffers.view(coded.indices))
     return matches[codes].astype(np.float64)
+
+
+def _is(label: Any, told: str) -> bool:
+    """Tell whether a label is the one that was told, however tools write numbers and truths."""
+    if isinstance(label, bool):
+        return str(label).lower() == told.lower() or str(int(label)) == told
+    return str(label) == told or numerals.same(label, told)
 
 
 def _marked(column: pa.Array) -> Mask:
@@ -151,7 +159,7 @@ def _marked(column: pa.Array) -> Mask:
 def _classes(column: pa.Array, slot: Slot) -> Array:
     """Give class numbers; a label is matched by class name first, else it is a class number."""
     counted = slot.classes == tuple(str(number) for number in range(len(slot.classes)))
-    if counted and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+    if counted and is_number(column.type):
         return _numbers(column, slot.columns[0])
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     missing = _marked(coded)
@@ -169,7 +177,8 @@ def _classes(column: pa.Array, slot: Slot) -> Array:
                 int(lost[0]),
                 slot.columns[0],
                 f"{label!r} is none of the classes {', '.join(slot.classes)}",
-                hint="class names come from the suffixes of the prediction columns or --classes",
+                hint=did_you_mean(str(label), list(slot.classes))
+                or "class names come from the suffixes of the prediction columns or --classes",
             )
     return np.asarray(values)
 

@@ -26,6 +26,13 @@ class QuotedLineBreak(Exception):  # noqa: N818 - a signal, not a failure
     """A byte range ends inside quotes: the file must be read in order."""
 
 
+TYPES = {
+    "number": pa.float64(),
+    "text": pa.string(),
+    "category": pa.dictionary(pa.int32(), pa.string()),
+}
+
+
 def describe(path: Path) -> Source:
     """Read the header line.
 
@@ -137,11 +144,8 @@ def _dialect(path: str, *, quoted_breaks: bool = False) -> pacsv.ParseOptions:
     return pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted_breaks)
 
 
-def _conversion(wanted: Wanted, *, as_text: bool = False) -> pacsv.ConvertOptions:
-    types = {
-        name: pa.float64() if how == "number" and not as_text else pa.string()
-        for name, how in wanted.items()
-    }
+def _conversion(wanted: Wanted) -> pacsv.ConvertOptions:
+    types = {name: TYPES[how] for name, how in wanted.items()}
     return pacsv.ConvertOptions(
         include_columns=list(wanted),
         column_types=types,

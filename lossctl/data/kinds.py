@@ -7,7 +7,6 @@ import pyarrow as pa
 from lossctl.data.columns import listed
 from lossctl.data.source import Source, format_of
 from lossctl.errors import ColumnError, Place
-from lossctl.losses import Role
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -30,7 +29,7 @@ def is_list(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def check_type(role: Role, source: Source, column: str, *, label: bool, may_be_list: bool) -> None:
+def check_type(role: str, source: Source, column: str, *, label: bool, may_be_list: bool) -> None:
     """Refuse a column whose type cannot fill the role."""
     if column not in source.types:
         raise ColumnError(f"no column {column!r}", hint=listed([source]), place=Place(source.path))
@@ -41,10 +40,11 @@ def check_type(role: Role, source: Source, column: str, *, label: bool, may_be_l
         return
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     text = text or pa.types.is_dictionary(kind)
+    needed = "labels" if label else "numbers"
     raise ColumnError(
-        f"column {column!r} for the role {role.name!r} holds {kind}, not numbers",
+        f"column {column!r} for the role {role!r} holds {kind}, not {needed}",
         hint="for text labels name the positive one with --positive"
-        if text and role.name == "target"
+        if text and role == "target"
         else "",
         place=Place(source.path),
     )

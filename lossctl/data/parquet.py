@@ -57,7 +57,11 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
 
     """
     path = Path(fragment.source.path)
-    with _errors(path), pq.ParquetFile(path, pre_buffer=False) as file:
+    recurring = [name for name, how in wanted.items() if how == "category"]
+    with (
+        _errors(path),
+        pq.ParquetFile(path, pre_buffer=False, read_dictionary=recurring) as file,
+    ):
         groups, skip = _covering(file.metadata, fragment)
         left = fragment.stop - fragment.start
         columns = list(wanted)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from lossctl.data import numerals
 from lossctl.data.faults import Fault
 from lossctl.errors import PairingError
 
@@ -16,7 +16,7 @@ from lossctl.errors import PairingError
 def differences(
     files: Sequence[str], batches: Sequence[pa.RecordBatch], columns: Sequence[str]
 ) -> Iterator[Fault]:
-    """Compare shared columns as text, and where that differs as numbers."""
+    """Compare shared columns: as text, as what the other file has, and as numbers."""
     for name in columns:
         first, *others = (batch.column(name) for batch in batches)
         for number, other in enumerate(others, start=1):
@@ -36,21 +36,31 @@ def differences(
 def _first_difference(a: pa.Array, b: pa.Array) -> int | None:
     import pyarrow.compute as pc  # takes long to import, and most files agree at once
 
-    texts = [column.cast(pa.string()) for column in (a, b)]
-    same = pc.fill_null(pc.equal(*texts), False).to_numpy(zero_copy_only=False)  # noqa: FBT003
+    a, b = _alike(a, b)
+    same = pc.fill_null(pc.equal(a, b), False).to_numpy(zero_copy_only=False)  # noqa: FBT003
     same |= pc.and_(a.is_null(), b.is_null()).to_numpy(zero_copy_only=False)
     for row in np.flatnonzero(~same):
-        if not _equal_numbers(texts[0][row].as_py(), texts[1][row].as_py()):
+        if not numerals.same(a[row].as_py(), b[row].as_py()):
             return int(row)
     return None
 
 
-def _equal_numbers(a: Any, b: Any) -> bool:
+def _alike(a: pa.Array, b: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Bring two columns to one type: text to the type of the other column, or else both to text."""
+    a, b = (c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in (a, b))
+    with contextlib.suppress(pa.ArrowException):
+        if pa.types.is_string(a.type):
+            return a.cast(b.type), b
+        if pa.types.is_string(b.type):
+            return a, b.cast(a.type)
+    return _as_text(a), _as_text(b)
+
+
+def _as_text(column: pa.Array) -> pa.Array:
     try:
-        x, y = float(a), float(b)
-    except (TypeError, ValueError):
-        return False
-    return x == y or (math.isnan(x) and math.isnan(y))
+        return column.cast(pa.string())
+    except pa.ArrowException:  # lists, structs and bytes that are no text
+        return pa.array([None if v is None else repr(v) for v in column.to_pylist()], pa.string())
 
 
 def _shown(value: pa.Scalar) -> str:

@@ -12,8 +12,10 @@ import pyarrow as pa
 
 from lossctl.errors import Gathered, InputError, Place, UsageError
 
-Wanted = Mapping[str, "Literal['number', 'text', 'as is']"]
-"""Columns to read and how: formats without types of their own parse them so."""
+How = Literal["number", "text", "category", "as is"]
+"""How to read a column: as numbers, as text, as a few texts that recur, or as the file has it."""
+Wanted = Mapping[str, How]
+"""Columns to read and how; formats with types of their own keep to those."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,6 @@ def box_order(names: Sequence[str], coding: str) -> list[int] | None:
                 continue
             if known != coding:
                 message = f"the columns end in {', '.join(names)}, which is not the coding {coding}"
-                raise ColumnError(message, hint=f"format={known}, as in iou:format={known}")
+                raise ColumnError(message, hint=f"they are named as for format={known}")
             return [lower.index(name) for name in order]
     return None

@@ -18,18 +18,17 @@ def render(report: Report, style: Style) -> str:
     del style
     results = report.to_dict()["results"]
     slices = list(dict.fromkeys(name for result in results for name in result["slice"]))
-    shares = [f"q{share}" for share in (results[0].get("quantiles", {}) if results else {})]
+    shares = list(results[0].get("quantiles", {})) if results else []
+    fixed = (*BEFORE, *NUMBERS, *(f"q{share}" for share in shares), *AFTER)
+    headings = [f"slice_{name}" if name in fixed else name for name in slices]
     text = io.StringIO()
-    writer = csv.DictWriter(
-        text,
-        [*BEFORE, *slices, *NUMBERS, *shares, *AFTER],
-        lineterminator="\n",
-        extrasaction="ignore",
-    )
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*BEFORE, *headings, *fixed[len(BEFORE) :]))
     for result in results:
         ci = result["ci"] or {"lower": None, "upper": None}
-        quantiles = {f"q{share}": value for share, value in result.get("quantiles", {}).items()}
-        bounds = {"ci_lower": ci["lower"], "ci_upper": ci["upper"]}
-        writer.writerow(result | bounds | quantiles | result["slice"])
+        flat = result | {"ci_lower": ci["lower"], "ci_upper": ci["upper"]}
+        flat |= {f"q{share}": value for share, value in result.get("quantiles", {}).items()}
+        cells = [flat[name] for name in fixed]
+        sliced = [result["slice"].get(name) for name in slices]
+        writer.writerow((*cells[: len(BEFORE)], *sliced, *cells[len(BEFORE) :]))
     return text.getvalue()

@@ -17,7 +17,7 @@ import numpy as np
 
 from lossctl.errors import DomainError, SpecError
 from lossctl.losses._calling import check_lengths, columns_of, widths
-from lossctl.losses._domains import Array, Domain, Interval
+from lossctl.losses._domains import Array, Domain, Interval, Sizes
 from lossctl.losses._finish import MEAN, Finish
 
 Direction = Literal["lower_is_better", "zero_is_best"]
@@ -173,6 +173,13 @@ class Loss:
         values = columns_of(self, columns, given)
         parameters = self.check_parameters(named)
         sizes = widths(self, values)
+        with np.errstate(all="ignore"):  # an infinite loss is a result, not an accident
+            self._check_domains(values, parameters, sizes)
+            return self.finish.row(self.kernel(**values, **parameters))
+
+    def _check_domains(
+        self, values: Mapping[str, Any], parameters: Mapping[str, Any], sizes: Sizes
+    ) -> None:
         for role in (role for role in self.roles if role.name in values):
             column = values[role.name]
             bad = role.domain.violations(column, parameters, sizes)
@@ -183,8 +190,6 @@ class Loss:
             if fault := role.domain.contradiction(role.domain.labels_seen(column)):
                 raise DomainError(f"{self.name}: {fault}")
         check_lengths(self, values)
-        with np.errstate(all="ignore"):  # an infinite loss is a result, not an accident
-            return self.finish.row(self.kernel(**values, **parameters))
 
     def check_parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Complete the given parameters with the defaults.

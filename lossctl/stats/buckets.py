@@ -2,7 +2,7 @@
 
 Sign, exponent and the first `MANTISSA_BITS` bits of the mantissa name a bucket, so the buckets are
 the same for any data, counts merge exactly in any order, and every value lies within
-`RELATIVE_ERROR` of the middle of its bucket.
+`RELATIVE_ERROR` of the middle of its bucket, or within 2**-1030 where it is subnormal.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ class Buckets:
             return
         # Adding 0 makes -0 a 0; the sign bit then splits the buckets in two halves.
         bits = (values + 0.0).view(np.int64)
-        numbers = ((bits & np.int64(2**63 - 1)) >> SHIFT) + (NEGATIVE * (bits < 0))
+        negative = bits < 0
+        if negative.any():
+            numbers = ((bits & np.int64(2**63 - 1)) >> SHIFT) + NEGATIVE * negative
+        else:
+            numbers = bits >> SHIFT
         if len(segments.starts) == 1:
             low = int(numbers.min())
             counts = np.bincount(numbers - low)
@@ -91,7 +95,7 @@ class Buckets:
         first, last = np.searchsorted(keys, [group << KEYS, (group + 1) << KEYS])
         numbers = keys[first:last] - (group << KEYS)
         found = [_bin(int(n), int(c)) for n, c in zip(numbers, counts[first:last], strict=True)]
-        return sorted(found, key=lambda bin_: bin_.low + bin_.high)
+        return sorted(found, key=lambda bin_: bin_.low)
 
     def quantile(self, share: float, group: int = 0) -> float | None:
         """Give the middle of the bucket that holds the least value not below a share of all."""

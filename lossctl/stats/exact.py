@@ -124,10 +124,12 @@ class ExactSum:
 
     def merge(self, other: ExactSum, groups: npt.NDArray[np.intp] | None = None) -> None:
         """Add another sum; its group ``i`` goes to this one's group ``groups[i]``."""
-        if groups is None:
-            self._totals += other.units
-        else:
-            np.add.at(self._totals, groups, other.units)
+        into = np.arange(len(other._totals)) if groups is None else groups
+        np.add.at(self._totals, into, other._totals)
+        for exponent, counter in other._counters.items():
+            mine = self._counter(exponent)
+            np.add.at(mine[0], into, counter[0])
+            np.add.at(mine[1], into, counter[1])
 
     def grow(self, groups: int) -> None:
         """Make room for more groups."""
@@ -169,17 +171,21 @@ class ExactSum:
         constant = np.float64(shift).view(np.int64)
         counts = np.add.reduceat(rounded.view(np.int64), segments.starts)
         counts -= segments.counts * constant
+        counter = self._counter(exponent)
+        counter[0, segments.groups] += counts >> 32
+        counter[1, segments.groups] += counts & 0xFFFFFFFF
+
+    def _counter(self, exponent: int) -> Integers:
         counter = self._counters.get(exponent)
         if counter is None:
             counter = np.zeros((2, len(self._totals)), dtype=np.int64)
             self._counters[exponent] = counter
-        counter[0, segments.groups] += counts >> 32
-        counter[1, segments.groups] += counts & 0xFFFFFFFF
+        return counter
 
     def _add_far_products(self, a: Array, b: Array, segments: Segments) -> tuple[Array, Array]:
         """Add the products whose error is no double one by one, and take them out."""
         far = ~(_near(a) & _near(b))  # zeros too, whatever stands beside them
-        for row in np.flatnonzero(far):
+        for row in np.flatnonzero(far & (a != 0.0) & (b != 0.0)):
             units = _as_units(float(a[row])) * _as_units(float(b[row]))
             self._totals[segments.group_of(int(row))] += units
         kept = np.where(far, 0.0, a)

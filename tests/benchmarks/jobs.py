@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 PEERS = Path(__file__).parent / "peers"
@@ -61,15 +61,13 @@ class Job:
     answers: bool = True
     # A job of a later version: it runs only when it is asked for by name.
     later: bool = False
-    contenders: tuple[str, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def contenders(self) -> tuple[str, ...]:
         """List everything that runs, in the order of each round."""
-        singles = ("lossctl-single",) if self.thread_bar else ()
+        single = ("lossctl-single",) if self.thread_bar else ()
         limit = ("decode",) if self.decoded else ()
-        object.__setattr__(
-            self, "contenders", ("lossctl", *singles, *self.rivals, *self.others, *limit)
-        )
+        return ("lossctl", *single, *self.rivals, *self.others, *limit)
 
 
 PAIR = ("prediction", "target")

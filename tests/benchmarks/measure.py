@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 BLOCK = 512  # the unit of ru_inblock, whatever the file system's own
@@ -68,7 +69,7 @@ def run_once(argv: list[str]) -> Sample:
         )
 
 
-def _text(file: tempfile._TemporaryFileWrapper[bytes]) -> str:
+def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode(errors="replace")
 

@@ -42,7 +42,7 @@ def test_an_infinite_row_makes_the_value_undefined_and_says_why(
     columns = {"prediction": np.array([0.5, 0.0]), "target": np.array([1.0, 1.0])}
     path = write_csv(tmp_path / "rows.csv", columns)
     result = measure("bce:eps=0", path).results[0]
-    assert (result.value, result.limit, result.reason) == (None, math.inf, "infinite in 1 rows")
+    assert (result.value, result.limit, result.reason) == (None, math.inf, "infinite in 1 row")
     assert [ref.row for ref in result.infinite.first] == [2]
 
 

@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lossctl.data.binding import Choices
+from lossctl.data.source import open_source
 from lossctl.errors import DomainError, LossctlError
-from lossctl.losses import Ragged, find
+from lossctl.evaluate import evaluate
+from lossctl.losses import Ragged, find, parse
+from lossctl.plan import Policies, make_plan
 from lossctl.report import Report
 
 SQUARE = [[0.0, 0.0, 2.0, 2.0]]
@@ -131,3 +135,27 @@ def test_masks_of_different_sizes_are_refused(
     with pytest.raises(LossctlError, match="1 .* 3|3 .* 1") as caught:
         measure("mask_iou", path)
     assert caught.value.place.row == 1
+
+
+def test_masks_of_two_sizes_may_be_measured_in_one_run(
+    write_parquet: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Each loss compares the sizes of its own two masks."""
+    columns = {
+        "small": ragged([[1.0]]),
+        "small_truth": ragged([[1.0]]),
+        "large": ragged([[1.0, 0.0, 1.0]]),
+        "large_truth": ragged([[1.0, 1.0, 1.0]]),
+    }
+    path = write_parquet(tmp_path / "masks.parquet", columns)
+    choices = Choices(
+        {
+            "mask_iou.prediction": "small",
+            "mask_iou.target": "small_truth",
+            "mask_iou_thresholded.prediction": "large",
+            "mask_iou_thresholded.target": "large_truth",
+        }
+    )
+    specs = parse(["mask_iou,mask_iou_thresholded"])
+    report = evaluate(make_plan([open_source(str(path))], specs, choices, Policies()))
+    assert [result.value for result in report.results] == [0.0, 0.6]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lossctl.losses import Domain, Ragged
+from lossctl.losses import Domain, Ragged, _domains
 from lossctl.losses._domains import (
     Box,
     ClassTarget,
@@ -67,6 +67,27 @@ def test_an_interval_is_written_as_in_mathematics(interval: Interval, text: str)
     assert str(interval) == text
 
 
+@pytest.mark.parametrize(
+    ("alias", "good", "bad"),
+    [
+        (_domains.Real, [-1e308, 0.0, 7.5], [np.inf, np.nan]),
+        (_domains.Score, [-1e308, 0.0, 7.5], [-np.inf, np.nan]),
+        (_domains.Probability, [0.0, 0.5, 1.0], [-0.1, 1.1, 2.0]),
+        (_domains.SoftBinary, [0.0, 0.5, 1.0], [-1.0, 1.1, 2.0]),
+        (_domains.Binary, [0.0, 1.0], [-1.0, 0.5, 2.0]),
+        (_domains.Sign, [-1.0, 0.0, 1.0], [-0.5, 0.5, 2.0]),
+        (_domains.PlusMinus, [-1.0, 1.0], [0.0, 0.5, 2.0]),
+        (_domains.ClassLabel, [0.0, 1.0, 2.0], [-1.0, 0.5, 3.0]),
+    ],
+    ids=lambda value: str(value) if isinstance(value, list) else domain_of(value).name,
+)
+def test_a_domain_of_numbers_takes_these_and_refuses_those(
+    alias: Any, good: list[float], bad: list[float]
+) -> None:
+    """Written out, since the counterexamples of a domain come from the domain itself."""
+    assert bad_rows(alias, np.array([*good, *bad])) == list(range(len(good), len(good) + len(bad)))
+
+
 def test_the_ends_of_a_range_belong_to_it() -> None:
     """A probability may be 0 or 1, and not the next double beyond."""
     values = np.array([0.0, 1.0, np.nextafter(1.0, 2.0), -5e-324, np.nan])
@@ -98,10 +119,14 @@ def test_signs_are_judged_over_the_whole_file() -> None:
 @pytest.mark.parametrize("coding", ["xyxy", "xywh", "cxcywh"])
 def test_a_box_may_be_a_point_but_not_turned_inside_out(coding: str) -> None:
     """Sides of 0 are allowed in every coding, negative ones in none."""
-    point = [1.0, 1.0, 1.0, 1.0] if coding == "xyxy" else [1.0, 1.0, 0.0, 0.0]
-    turned = [1.0, 1.0, 2.0, 0.0] if coding == "xyxy" else [1.0, 1.0, 1.0, -1.0]
-    rows = np.array([point, turned, [np.inf, 1.0, np.inf, 1.0]])
-    assert bad_rows(Box, rows, format=coding) == [1, 2]
+    corners = coding == "xyxy"
+    rows = [
+        [1.0, 1.0, 1.0, 1.0] if corners else [1.0, 1.0, 0.0, 0.0],
+        [1.0, 1.0, 2.0, 0.0] if corners else [1.0, 1.0, 1.0, -1.0],
+        [1.0, 1.0, 0.0, 2.0] if corners else [1.0, 1.0, -1.0, 1.0],
+        [np.inf, 1.0, np.inf, 1.0],
+    ]
+    assert bad_rows(Box, np.array(rows), format=coding) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

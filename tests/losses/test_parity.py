@@ -40,7 +40,7 @@ def mean(values: Iterable[Fraction | float]) -> float:
     numbers = list(values)
     if any(math.isinf(number) for number in numbers):
         return math.fsum(numbers)
-    return float(sum(map(Fraction, numbers), Fraction(0)) / len(numbers))
+    return float(sum((Fraction(number) for number in numbers), Fraction(0)) / len(numbers))
 
 
 def by_row(of_row: Callable[..., Fraction | float]) -> Oracle:
@@ -70,12 +70,14 @@ def of_file(whole: Callable[..., float | Array]) -> Oracle:
 
 def log_hit(p: Array, eps: float, weight: Array | float = 1.0) -> Array:
     """Give ``weight * log(max(p, eps))`` with ``0 log 0 = 0``."""
-    return special.xlogy(weight, np.maximum(p, eps))
+    result: Array = special.xlogy(weight, np.maximum(p, eps))
+    return result
 
 
 def log_miss(p: Array, eps: float, weight: Array | float = 1.0) -> Array:
     """Give ``weight * log(max(1 - p, eps))`` with ``0 log 0 = 0``."""
-    return special.xlog1py(weight, -np.minimum(p, 1.0 - eps))
+    result: Array = special.xlog1py(weight, -np.minimum(p, 1.0 - eps))
+    return result
 
 
 def weights_of(target: Array, like: Array) -> Array:
@@ -132,7 +134,8 @@ def focal_logits(prediction: float, target: float, gamma: float, alpha: float | 
 def categorical_focal(prediction: Array, target: Array, gamma: float, eps: float) -> Array:
     """Fade the terms of the cross entropy."""
     fading = weights_of(target, prediction) * (1.0 - prediction) ** gamma
-    return -log_hit(prediction, eps, fading).sum(axis=1)
+    result: Array = -log_hit(prediction, eps, fading).sum(axis=1)
+    return result
 
 
 # Boxes, in fractions: `format` is read here once more

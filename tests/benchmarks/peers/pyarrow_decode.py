@@ -7,13 +7,13 @@ groups, or whole blocks of lines, and decodes them alone, which is faster than A
 from __future__ import annotations
 
 import json
-import mmap
+import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 
@@ -62,28 +62,31 @@ def decode_csv(path: Path, columns: list[str], threads: int) -> int:
     """Decode a CSV file, without quoted line breaks, by blocks cut at line ends."""
     from pyarrow import csv
 
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        names = text.readline().decode().rstrip("\r\n").split(",")
+    with path.open("rb") as file:
+        names = file.readline().decode().rstrip("\r\n").split(",")
         reading = csv.ReadOptions(column_names=names, use_threads=False, block_size=2 * CSV_BLOCK)
         converting = csv.ConvertOptions(
             include_columns=columns, column_types=dict.fromkeys(columns, pa.float64())
         )
 
         def read(span: tuple[int, int]) -> int:
-            block = pa.BufferReader(text[span[0] : span[1]])
+            start, end = span
+            block = pa.BufferReader(os.pread(file.fileno(), end - start, start))
             rows: int = csv.read_csv(block, reading, convert_options=converting).num_rows
             return rows
 
-        return decode_all(line_spans(text, text.tell()), threads, lambda: read)
+        return decode_all(line_spans(file), threads, lambda: read)
 
 
-def line_spans(text: mmap.mmap, start: int) -> Iterator[tuple[int, int]]:
-    """Cut the text into spans of about a block, each ending with a line."""
-    while start < len(text):
-        line_end = text.find(b"\n", start + CSV_BLOCK)
-        end = len(text) if line_end < 0 else line_end + 1
-        yield start, end
-        start = end
+def line_spans(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Cut the rest of a file into spans of about a block, each ending with a line."""
+    size = os.fstat(file.fileno()).st_size
+    start = file.tell()
+    while start < size:
+        file.seek(min(start + CSV_BLOCK, size))
+        file.readline()
+        yield start, file.tell()
+        start = file.tell()
 
 
 def main() -> None:
