@@ -191,11 +191,20 @@ def test_shards_of_any_table_add_up_to_one_run(
     some = random.randint(1, len(states))
     part = keep(folder / "part.state", load_merged(states[:some]))
     merged = load_merged([*states[some:], part])
+    gaps = [
+        number
+        for number, (p, _, x, t, *_) in enumerate(sum(shards, []), start=1)
+        if None in (p, x, t)
+    ]
     if expected is None:
         with pytest.raises(InputError):
             report_of(merged)
     else:
-        assert comparable(report_of(merged), before) == comparable(expected, before)
+        found = comparable(report_of(merged), before)
+        assert found == comparable(expected, before)
+        null = found["rows"]["dropped"].get("null", {"count": 0, "first": []})
+        assert null["count"] == len(gaps)
+        assert [ref["row"] for ref in null["first"]] == gaps[:5]
 
 
 @pytest.mark.parametrize("name", ["huber", "gan_discriminator"])
@@ -224,6 +233,20 @@ def test_shards_of_two_files_add_up_to_one_run(
         states.append(keep(tmp_path / f"{number}.state", run([name], shards, **policies)[0]))
     merged = report_of(load_merged(states[::-1]))
     assert comparable(merged, before) == comparable(expected, before)
+
+
+def test_clipped_rows_of_shards_add_up(write_csv: Write, tmp_path: Path) -> None:
+    """Their number and their share of the sum."""
+    states = []
+    for name, prediction in (("a", [0.0, 0.5]), ("b", [0.5, 0.0, 1.0])):
+        columns = {"prediction": np.array(prediction), "target": np.ones(len(prediction))}
+        path = write_csv(tmp_path / f"{name}.csv", columns)
+        states.append(keep(tmp_path / f"{name}.state", run(["bce:eps=0.25"], [path])[0]))
+    result = report_of(load_merged(states)).results[0]
+    # The rows lose log 4, log 2, log 2, log 4 and log 4/3; all but those of 0.5 are clipped.
+    clipped = 2 * math.log(4) + math.log(4 / 3)
+    assert result.clipped.count == 3
+    assert result.clipped_share == pytest.approx(clipped / (clipped + 2 * math.log(2)))
 
 
 def test_labels_are_judged_over_all_shards(write_csv: Write, tmp_path: Path) -> None:

@@ -46,11 +46,11 @@ class Reading:
         """Give the columns to read from one source, and how."""
         cells = [name for part, name in self.cells if part == source or self._stacked]
         wanted: dict[str, How] = dict.fromkeys(cells, "category")
+        wanted |= dict.fromkeys(self.shared, "text")
         for slot in self.slots:
             if slot.source == source or self._stacked:
                 how: How = "category" if slot.kind in ("class", "positive") else "number"
                 wanted |= dict.fromkeys(slot.columns, how)
-        wanted |= dict.fromkeys(self.shared, "text")
         return wanted
 
     @property

@@ -100,16 +100,17 @@ def rows_before(fragment: Fragment) -> int:
 
 
 def _read_range(data: bytes, source: Source, wanted: Wanted, rows: int) -> Iterator[pa.RecordBatch]:
-    quotes = data.count(b'"')
+    # Finding that there is no quote is much faster than counting none.
+    quotes = data.count(b'"') if b'"' in data else 0
     if quotes % 2:
         raise QuotedLineBreak
     with _located(source.path, source, wanted):
         table = pacsv.read_csv(
             pa.py_buffer(data),
             read_options=pacsv.ReadOptions(
-                column_names=source.names, use_threads=False, block_size=1 << 20
+                column_names=source.names, use_threads=False, block_size=4 << 20
             ),
-            parse_options=_dialect(source.path, quoted_breaks=quotes > 0),
+            parse_options=_dialect(source.path, quoted=quotes > 0),
             convert_options=_conversion(wanted),
         )
     yield from table.to_batches(max_chunksize=rows)
@@ -122,7 +123,7 @@ def _read_stream(
         reader = pacsv.open_csv(
             file,
             read_options=pacsv.ReadOptions(column_names=source.names, block_size=4 << 20),
-            parse_options=_dialect(source.path, quoted_breaks=True),
+            parse_options=_dialect(source.path),
             convert_options=_conversion(wanted),
         )
         for batch in reader:
@@ -139,9 +140,13 @@ def _header(path: Path) -> bytes:
     return header
 
 
-def _dialect(path: str, *, quoted_breaks: bool = False) -> pacsv.ParseOptions:
-    delimiter = "\t" if path.lower().endswith(".tsv") else ","
-    return pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted_breaks)
+def _dialect(path: str, *, quoted: bool = True) -> pacsv.ParseOptions:
+    """Give the parser's options; it is faster where no quote can be."""
+    return pacsv.ParseOptions(
+        delimiter="\t" if path.lower().endswith(".tsv") else ",",
+        quote_char='"' if quoted else False,
+        newlines_in_values=quoted,
+    )
 
 
 def _conversion(wanted: Wanted) -> pacsv.ConvertOptions:

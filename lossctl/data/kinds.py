@@ -58,7 +58,7 @@ def list_width(source: Source, column: str) -> int:
     if source.rows == 0:
         return 0
     form = format_of(source.format)
-    for batch in form.read(form.whole(source), {column: "as is"}, 1 << 10):
+    for batch in form.read(form.whole(source), {column: "number"}, 1 << 10):
         lists = batch.column(0)
         if lists.null_count < len(lists):
             width = len(next(value for value in lists if value.is_valid).values)

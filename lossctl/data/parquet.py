@@ -57,7 +57,12 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
 
     """
     path = Path(fragment.source.path)
-    recurring = [name for name, how in wanted.items() if how == "category"]
+    types = fragment.source.types
+    recurring = [
+        name
+        for name, how in wanted.items()
+        if how == "category" and not pa.types.is_nested(types[name])
+    ]
     with (
         _errors(path),
         pq.ParquetFile(path, pre_buffer=False, read_dictionary=recurring) as file,

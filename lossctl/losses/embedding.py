@@ -20,6 +20,7 @@ from lossctl.losses._domains import (
 from lossctl.losses._logs import sigmoid, softplus
 from lossctl.losses._ragged import cross, offsets_of, sum_rows
 from lossctl.losses._ratio import ratio
+from lossctl.losses._rows import dot
 
 Margin = Annotated[
     float,
@@ -31,6 +32,14 @@ Shift = Annotated[
 ]
 Similar = Annotated[Literal[0, 1], "the label of similar pairs"]
 Half = Annotated[bool, "whether the squares are halved"]
+
+
+def differences(left: Array, right: Array, eps: float) -> Array:
+    """Give ``left - right + eps``, shape ``(rows, D)``."""
+    gap = left - right
+    if eps:
+        gap += eps
+    return gap
 
 
 @loss(
@@ -61,8 +70,8 @@ def contrastive(
     """
     # d^2                  where similar
     # max(0, margin - d)^2 elsewhere
-    gap = left - right + eps
-    squared = (gap * gap).sum(axis=1)
+    gap = differences(left, right, eps)
+    squared = dot(gap, gap)
     short = np.maximum(margin - np.sqrt(squared), 0.0)
     values: Array = np.where(target == similar, squared, short * short)
     return 0.5 * values if half else values
@@ -79,8 +88,8 @@ def _(
     half: bool,
     eps: float,
 ) -> tuple[Array, Array]:
-    gap = left - right + eps
-    distance = np.sqrt((gap * gap).sum(axis=1))
+    gap = differences(left, right, eps)
+    distance = np.sqrt(dot(gap, gap))
     # Equal vectors repel in no direction.
     repulsion = ratio(np.maximum(margin - distance, 0.0), distance)
     pull = np.where(target == similar, 1.0, -repulsion) * (1.0 if half else 2.0)
@@ -161,10 +170,10 @@ def triplet_margin(
     the vectors and averages over the triplets with a loss only.
     """
     # max(0, d(a, p) - d(a, n) + margin)
-    near = norm(anchor - positive + eps, p)
-    far = norm(anchor - negative + eps, p)
+    near = norm(differences(anchor, positive, eps), p)
+    far = norm(differences(anchor, negative, eps), p)
     if swap:
-        far = np.minimum(far, norm(positive - negative + eps, p))
+        far = np.minimum(far, norm(differences(positive, negative, eps), p))
     return np.maximum(near - far + margin, 0.0)
 
 
@@ -179,9 +188,9 @@ def _(
     swap: bool,
     eps: float,
 ) -> tuple[Array, Array, Array]:
-    to_positive = anchor - positive + eps
-    to_negative = anchor - negative + eps
-    across = positive - negative + eps
+    to_positive = differences(anchor, positive, eps)
+    to_negative = differences(anchor, negative, eps)
+    across = differences(positive, negative, eps)
     far, other = norm(to_negative, p), norm(across, p)
     swapped = (other < far) & swap
     active = norm(to_positive, p) - np.where(swapped, other, far) + margin > 0.0
@@ -211,7 +220,7 @@ def cosine_embedding(
 ) -> Array:
     """Cosine loss of a pair: similar vectors must point one way, others apart.
 
-    Label 1 means similar, -1 or 0 dissimilar; `contrastive` has it the other way round. The cosine
+    Label 1 means similar, -1 dissimilar; `contrastive` has it the other way round. The cosine
     with a zero vector counts as 0, as in PyTorch.
     """
     # 1 - c               where t = 1
@@ -233,12 +242,12 @@ def _(left: Array, right: Array, target: Array, *, margin: float) -> tuple[Array
 def cosines(left: Array, right: Array) -> Array:
     """Give the cosine between the vectors of each row, shape ``(rows,)``; 0 for a zero vector."""
     # The root of the product, not the product of the roots, is exact for equal vectors.
-    lengths = np.sqrt((left * left).sum(axis=1) * (right * right).sum(axis=1))
-    return np.clip(ratio((left * right).sum(axis=1), lengths), -1.0, 1.0)
+    lengths = np.sqrt(dot(left, left) * dot(right, right))
+    return np.clip(ratio(dot(left, right), lengths), -1.0, 1.0)
 
 
 def cosine_slopes(vector: Array, other: Array, cosine: Array) -> Array:
     """Differentiate the cosine by one of its vectors; 0 where either is the zero vector."""
-    squared = (vector * vector).sum(axis=1, keepdims=True)
-    lengths = np.sqrt(squared * (other * other).sum(axis=1, keepdims=True))
+    squared = dot(vector, vector)[:, None]
+    lengths = np.sqrt(squared * dot(other, other)[:, None])
     return ratio(other, lengths) - ratio(cosine[:, None] * vector, squared)
