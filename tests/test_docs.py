@@ -55,8 +55,8 @@ def run_shell(script: str, folder: Path) -> str:
     (folder / "sample_data").symlink_to(ROOT / "sample_data")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LOSSCTL_")}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    outcome = subprocess.run(  # noqa: S603 - the README's own commands
-        ["bash", "-euo", "pipefail", "-c", script],  # noqa: S607
+    outcome = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -140,8 +140,8 @@ def test_text_reaches_the_reader_of_a_page_as_it_stands(plain: str, roff: str) -
 @pytest.mark.parametrize("page", sorted((ROOT / "man").glob("man?/*")), ids=lambda path: path.name)
 def test_pages_are_correct_roff(page: Path) -> None:
     """All warnings on, groff has none."""
-    outcome = subprocess.run(  # noqa: S603 - a program and a page of our own
-        ["groff", "-man", "-ww", "-Tutf8", "-z", str(page)],  # noqa: S607
+    outcome = subprocess.run(
+        ["groff", "-man", "-ww", "-Tutf8", "-z", str(page)],
         capture_output=True,
         encoding="utf-8",
         check=True,

@@ -187,8 +187,8 @@ def _class_number(label: Any, numbers: dict[str, float]) -> float:
     """Give the number of a class by its name, or by its number where names are words."""
     text = str(label)
     if text not in numbers:
-        with contextlib.suppress(ValueError):  # 1.0 is how many tools write the class 1
-            text = f"{float(text):g}"
+        with contextlib.suppress(ValueError, TypeError):  # many tools write the class 1 as 1.0
+            text = f"{float(label):g}"
     if text in numbers:
         return numbers[text]
     named = all(name.isdecimal() for name in numbers)

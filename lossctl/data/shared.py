@@ -36,24 +36,31 @@ def differences(
 def _first_difference(a: pa.Array, b: pa.Array) -> int | None:
     import pyarrow.compute as pc  # takes long to import, and most files agree at once
 
-    a, b = _alike(a, b)
-    same = pc.fill_null(pc.equal(a, b), False).to_numpy(zero_copy_only=False)  # noqa: FBT003
+    a, b = (c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in (a, b))
+    same = pc.fill_null(pc.equal(*_alike(a, b)), False).to_numpy(zero_copy_only=False)  # noqa: FBT003
     same |= pc.and_(a.is_null(), b.is_null()).to_numpy(zero_copy_only=False)
-    for row in np.flatnonzero(~same):
-        if not numerals.same(a[row].as_py(), b[row].as_py()):
-            return int(row)
-    return None
+    return next((int(row) for row in np.flatnonzero(~same) if not _same(a[row], b[row])), None)
 
 
 def _alike(a: pa.Array, b: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Bring two columns to one type: text to the type of the other column, or else both to text."""
-    a, b = (c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in (a, b))
     with contextlib.suppress(pa.ArrowException):
         if pa.types.is_string(a.type):
             return a.cast(b.type), b
         if pa.types.is_string(b.type):
             return a, b.cast(a.type)
     return _as_text(a), _as_text(b)
+
+
+def _same(a: pa.Scalar, b: pa.Scalar) -> bool:
+    """Compare two values that differ as columns: as numbers, or text as what the other one is."""
+    if numerals.same(a.as_py(), b.as_py()):
+        return True
+    text, other = (a, b) if pa.types.is_string(a.type) else (b, a)
+    if pa.types.is_string(text.type) and not pa.types.is_string(other.type):
+        with contextlib.suppress(pa.ArrowException):
+            return bool(text.cast(other.type).equals(other))
+    return False
 
 
 def _as_text(column: pa.Array) -> pa.Array:

@@ -84,7 +84,7 @@ def note(text: str) -> None:
 def make_data(names: tuple[str, ...], folder: Path, scale: float) -> list[Path]:
     """Make the data sets that are missing, in a process of their own, and give their paths."""
     options = ["--data", str(folder), "--scale", str(scale)]
-    made = subprocess.run(  # noqa: S603 - our own script
+    made = subprocess.run(
         [sys.executable, str(DATA_SCRIPT), *names, *options],
         check=True,
         stdout=subprocess.PIPE,
@@ -117,20 +117,22 @@ def main() -> int:
     options = arguments()
     if not options.lossctl.exists():
         note(f"{options.lossctl} is missing: only the peers run")
-    outcomes = {}
-    for name in options.jobs:
-        outcome = run_job(name, options)
-        if outcome is not None:
-            outcomes[name] = outcome
     described = machine.describe()
     settings = {"scale": options.scale, "rounds": options.rounds, "threads": options.threads}
-    text = report.markdown(outcomes, described, settings)
-    sys.stdout.write(text)
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "benchmark.md").write_text(text)
-        document = report.document(outcomes, described, settings)
-        (options.out / "benchmark.json").write_text(json.dumps(document, indent=1) + "\n")
+    outcomes: dict[str, verdicts.Outcome] = {}
+    for name in options.jobs:
+        outcome = run_job(name, options)
+        if outcome is None:
+            continue
+        outcomes[name] = outcome
+        if options.out:
+            # After every job, so that a run cut short keeps what it measured.
+            options.out.mkdir(parents=True, exist_ok=True)
+            document = report.document(outcomes, described, settings)
+            (options.out / "benchmark.json").write_text(json.dumps(document, indent=1) + "\n")
+            text = report.markdown(outcomes, described, settings)
+            (options.out / "benchmark.md").write_text(text)
+    sys.stdout.write(report.markdown(outcomes, described, settings))
     sound = all(not o.failures and not o.disagreements for o in outcomes.values())
     return 0 if sound else 1
 

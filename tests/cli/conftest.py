@@ -77,7 +77,7 @@ def script() -> Call:
 
     def run(*arguments: str, **options: Any) -> Shown:
         command = [str(SCRIPT), *arguments]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command, capture_output=True, text=True, encoding="utf-8", timeout=60, **options
         )
         check_run(arguments, done.returncode, done.stdout, done.stderr)

@@ -96,9 +96,7 @@ def test_a_parquet_file_in_the_clothes_of_a_csv_is_known(refused: Refused) -> No
 def test_a_parquet_file_cut_anywhere_is_refused(refused: Refused, write: Write) -> None:
     whole = Path(parquet("x.parquet", prediction=[1.0] * 99, target=[2.0] * 99)).read_bytes()
     for cut in (1, 3, 4, 50, len(whole) // 2, len(whole) - 9, len(whole) - 1):
-        err = refused(
-            Exit.UNMEASURABLE, "eval", write("cut.parquet", whole[:cut]), "-l", "mse"
-        )
+        err = refused(Exit.UNMEASURABLE, "eval", write("cut.parquet", whole[:cut]), "-l", "mse")
         assert err.startswith("error: cut.parquet: not a readable Parquet file ("), cut
         assert "hint: it may be truncated or of another format" in err
 
@@ -110,7 +108,7 @@ def test_a_damaged_parquet_page_is_refused(refused: Refused, write: Write) -> No
     assert err.startswith("error: x.parquet: not a readable Parquet file (")
 
 
-# Malformed CSV: file, row, column and value, wherever it is and however the file is cut ------------
+# Malformed CSV: file, row, column and value, wherever it is and however the file is cut
 
 ROWS = 120
 PREFIXES = {"plain": "x", "quoted line breaks": '"a\nb"', "quoted quotes": '"a""\n\n""b"'}
@@ -180,7 +178,11 @@ def test_what_is_no_number_comes_with_what_to_try(
     refused: Refused, write: Write, cell: str, hint: str
 ) -> None:
     err = refused(
-        Exit.UNMEASURABLE, "eval", write("x.csv", f"prediction,target\n1,2\n3,{cell}\n"), "-l", "mse"
+        Exit.UNMEASURABLE,
+        "eval",
+        write("x.csv", f"prediction,target\n1,2\n3,{cell}\n"),
+        "-l",
+        "mse",
     )
     assert err.startswith("error: x.csv, row 2, column 'target': ")
     assert f"hint: {hint}" in err
@@ -191,7 +193,9 @@ def test_what_is_no_number_comes_with_what_to_try(
 
 
 def test_every_wrong_word_of_a_command_is_reported_at_once(refused: Refused, good: str) -> None:
-    options = "-l mze,huber:delta=-1 -p predicton -t targt --nulls no --ci 2 --color x -f zz".split()
+    options = (
+        "-l mze,huber:delta=-1 -p predicton -t targt --nulls no --ci 2 --color x -f zz".split()
+    )
     err = refused(Exit.USAGE, "eval", good, "missing.csv", *options)
     assert [line for line in err.splitlines() if line.startswith("error:")] == [
         "error: unknown format 'zz'",
@@ -298,11 +302,19 @@ def test_labels_of_two_codings_are_refused_wherever_they_stand(
 
 
 def test_boxes_with_reversed_corners_are_refused_in_each_coding(refused: Refused) -> None:
-    wrong = {"xyxy": (1.0, 1.0, 0.0, 2.0), "xywh": (1.0, 1.0, -1.0, 1.0), "cxcywh": (1.0, 1.0, 2.0, -1.0)}
+    wrong = {
+        "xyxy": (1.0, 1.0, 0.0, 2.0),
+        "xywh": (1.0, 1.0, -1.0, 1.0),
+        "cxcywh": (1.0, 1.0, 2.0, -1.0),
+    }
     for coding, box in wrong.items():
-        parquet("x.parquet", prediction=[[0.0, 0.0, 1.0, 1.0], box], target=[[0.0, 0.0, 1.0, 1.0]] * 2)
+        parquet(
+            "x.parquet", prediction=[[0.0, 0.0, 1.0, 1.0], box], target=[[0.0, 0.0, 1.0, 1.0]] * 2
+        )
         err = refused(Exit.UNMEASURABLE, "eval", "x.parquet", "-l", f"iou:format={coding}")
-        assert err.startswith("error: x.parquet, row 2, column 'prediction': prediction must be"), coding
+        assert err.startswith("error: x.parquet, row 2, column 'prediction': prediction must be"), (
+            coding
+        )
 
 
 def test_an_unknown_label_is_named_with_the_classes(refused: Refused, write: Write) -> None:
@@ -338,9 +350,11 @@ def test_unequal_row_counts_are_refused(
             parquet(name, **{column: [float(row) for row in range(rows)]})
     counts = " and ".join(f"{name} {rows} rows" for name, rows in zip(names, (3, 2), strict=True))
     if swapped:
-        names = names[::-1]
+        names.reverse()
         counts = " and ".join(counts.split(" and ")[::-1])
-    err = refused(Exit.UNMEASURABLE, "eval", *names, "-l", "mse", "-p", "prediction", "-t", "target")
+    err = refused(
+        Exit.UNMEASURABLE, "eval", *names, "-l", "mse", "-p", "prediction", "-t", "target"
+    )
     assert err.startswith(
         f"error: the files pair row by row but differ in length: {counts}\nhint: "
     )
@@ -356,7 +370,9 @@ def test_unreadable_files_say_why(refused: Refused, good: str) -> None:
 # JSON ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", ["-f json", "-fjson", "-qf json", "--format=jsonl", "-f csv -f json"])
+@pytest.mark.parametrize(
+    "words", ["-f json", "-fjson", "-qf json", "--format=jsonl", "-f csv -f json"]
+)
 def test_an_error_is_one_json_object_where_json_is_asked_for(
     refused: Refused, write: Write, words: str
 ) -> None:

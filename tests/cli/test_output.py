@@ -1,4 +1,4 @@
-"""Files that are written: whole or not at all, never over the input, and refused before any read."""
+"""Files that are written: whole or not at all, never over the input, refused before any read."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_pipe_is_written_to_and_not_replaced(good: str) -> None:
     os.mkfifo("pipe")
     script = Path(sys.executable).parent / "lossctl"
     command = [str(script), "eval", good, "-l", "mse", "-f", "value", "-q", "-o", "pipe"]
-    with subprocess.Popen(command) as process:  # noqa: S603
+    with subprocess.Popen(command) as process:
         assert Path("pipe").read_text() == "2.5\n"
     assert process.returncode == Exit.DONE
     assert Path("pipe").is_fifo()

@@ -74,7 +74,7 @@ def on_terminal(folder: Path) -> Iterator[Run]:
     def run(*arguments: str, **environment: str) -> Shown:
         receiver = threading.Thread(target=receive)
         receiver.start()
-        outcome = subprocess.run(  # noqa: S603 - this interpreter
+        outcome = subprocess.run(
             [sys.executable, "-c", SLOW, *arguments],
             cwd=folder,
             env=clean_environment() | {"TERM": "xterm", "COLUMNS": "120"} | environment,
@@ -99,7 +99,7 @@ def clean_environment() -> dict[str, str]:
 
 def run_off_terminal(folder: Path, *arguments: str) -> Shown:
     """Run with both streams on pipes."""
-    outcome = subprocess.run(  # noqa: S603 - this interpreter
+    outcome = subprocess.run(
         [sys.executable, "-c", SLOW, *arguments],
         cwd=folder,
         env=clean_environment() | {"TERM": "xterm"},

@@ -26,7 +26,7 @@ def shell(command: str) -> tuple[str, str]:
     """Run a line of shell in which ``lossctl`` is the script; give stdout and stderr."""
     path = f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", command],  # noqa: S607
+        ["bash", "-c", command],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -43,7 +43,7 @@ def test_a_number_goes_to_stdout_alone(script: Call, good: str) -> None:
 
 def test_python_dash_m_is_the_same_program(good: str) -> None:
     command = [sys.executable, "-m", "lossctl", "eval", good, "-l", "mse", "-f", "value"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("2.5\n", "")
 
 
@@ -123,12 +123,12 @@ def test_an_unforeseen_exception_is_owned_up_to(good: str) -> None:
         "plan.find_checks = None; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", planted, "eval", good, "-l", "mse"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (Exit.BUG, "")
     assert done.stderr.startswith("error: this is a bug in lossctl: TypeError: ")
     assert done.stderr.endswith("hint: run again with --debug and report the traceback\n")
     command += ["-f", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert json.loads(done.stderr)["exit"] == done.returncode == Exit.BUG
 
 
@@ -139,7 +139,7 @@ def test_a_file_that_goes_away_while_it_is_read_is_no_bug(good: str) -> None:
         "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", planted, "eval", good, "-l", "mse"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (Exit.UNMEASURABLE, "")
     assert done.stderr == "error: good.csv: No such file or directory\n"
 

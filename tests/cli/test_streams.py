@@ -27,7 +27,7 @@ def on_terminal(*arguments: str, **environment: str) -> str:
     master, slave = pty.openpty()
     command = [str(SCRIPT), *arguments]
     told = os.environ | {"TERM": "xterm-256color"} | environment
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         command, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL, env=told
     ) as process:
         os.close(slave)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lossctl.errors import ColumnError, LossctlError, SeveralErrors, UsageError
+from lossctl.errors import ColumnError, LossctlError, UsageError
 from lossctl.report import Report
 
 Value = Callable[..., float | None]
@@ -44,9 +44,7 @@ def test_the_target_is_looked_for_in_the_last_file(value: Value, csv: Write) -> 
     assert value("mse", first, second) == 9.0
 
 
-def test_the_report_says_which_columns_were_taken(
-    evaluate_files: Evaluate, csv: Write
-) -> None:
+def test_the_report_says_which_columns_were_taken(evaluate_files: Evaluate, csv: Write) -> None:
     report = evaluate_files("mse", csv("yhat,y", "1,2"))
     assert report.columns == {"mse": {"prediction": ["yhat"], "target": ["y"]}}
 
@@ -131,7 +129,7 @@ def test_the_columns_of_a_role_lie_in_one_file(value: Value, csv: Write) -> None
 
 
 def test_labels_that_no_loss_takes_are_refused(value: Value, csv: Write) -> None:
-    path = csv("p_0,p_1,prediction,label", "0.5,0.5,1,0")
+    path = csv("p_0,p_1,prediction,target", "0.5,0.5,1,0")
     with pytest.raises(UsageError, match="--classes: no loss here"):
         value("mse", path, classes=("a", "b"))
     with pytest.raises(UsageError, match="--positive: no loss here"):
@@ -196,7 +194,7 @@ def test_vectors_are_matched_by_suffix(value: Value, csv: Write) -> None:
     path = csv("left_0,left_1,right_1,right_0,label", "1,2,2,1,0")
     assert value("contrastive", path) == 0.0
     told = {"left": "left_0,left_1", "right": "right_1,right_0"}
-    assert value("contrastive", path, columns=told) == 1.0  # a list is taken as it stands
+    assert value("contrastive", path, columns=told) == 2.0  # a list is taken as it stands
 
 
 @pytest.mark.parametrize(
@@ -225,10 +223,12 @@ def test_the_columns_of_a_box_are_put_in_the_order_of_its_coding(
 
 
 def test_the_columns_of_another_coding_are_refused(value: Value, csv: Write) -> None:
-    header = "prediction_x,prediction_y,prediction_w,prediction_h,target_x,target_y,target_w,target_h"
+    header = (
+        "prediction_x,prediction_y,prediction_w,prediction_h,target_x,target_y,target_w,target_h"
+    )
     path = csv(header, "0,0,1,1,0,0,1,1")
     assert value("iou:format=xywh", path) == 0.0
-    with pytest.raises(SeveralErrors | ColumnError, match="is not the coding xyxy"):
+    with pytest.raises(ColumnError, match="is not the coding xyxy"):
         value("iou", path)
 
 
@@ -242,7 +242,11 @@ def test_the_columns_of_another_coding_are_refused(value: Value, csv: Write) -> 
         ("mse", {"prediction": [{"a": 1}], "target": [1.0]}, "holds struct<a: int64>, not numbers"),
         ("contrastive", {"left": [["a"]], "right": [[1.0]], "label": [1]}, "holds list<"),
         ("contrastive", {"left": [[[1.0]]], "right": [[1.0]], "label": [1]}, "holds list<"),
-        ("contrastive", {"left": [[]], "right": [[1.0]], "label": [1]}, "first list of column 'left'"),
+        (
+            "contrastive",
+            {"left": [[]], "right": [[1.0]], "label": [1]},
+            "first list of column 'left'",
+        ),
         ("contrastive", {"left": [[1.0]], "right": [[1.0, 2.0]], "label": [1]}, "'right' has 2"),
         ("iou", {"prediction": [[1.0]], "target": [[1.0] * 4]}, "needs 4 columns, not 1"),
     ],
