@@ -89,6 +89,8 @@ def _rows_of_chunk(slots: Iterable[Slot]) -> int:
 
 def _shown(slot: Slot, spec: Spec) -> list[str] | str:
     """Say which columns fill a role, or what stands in for one."""
+    if slot.kind == "positive":
+        return f"{slot.columns[0]} is {slot.positive}"
     if slot.columns:
         return list(slot.columns)
     if slot.kind == "population":

@@ -28,9 +28,14 @@ def find_fault(source: Source, wanted: Wanted, reason: str) -> InputError:
         ):
             rows = csv.reader(file, delimiter=delimiter)
             next(rows)
+            longest = 0, 0
             for row_number, row in enumerate((row for row in rows if row), start=1):
                 if fault := _row_fault(source, numbers, row, row_number):
                     return fault
+                longest = max(longest, (sum(map(len, row)), -row_number))
+            if "straddl" in reason:  # Arrow parses by blocks, which have to hold a row whole
+                length, place = longest[0], Place(source.path, -longest[1])
+                return InputError(f"the row is too long to be read, {length} letters", place=place)
     except UnicodeDecodeError:
         return InputError(
             "the file is not UTF-8", hint="convert it, e.g. with iconv", place=Place(source.path)

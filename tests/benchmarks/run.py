@@ -117,7 +117,7 @@ def main() -> int:
     options = arguments()
     if not options.lossctl.exists():
         note(f"{options.lossctl} is missing: only the peers run")
-    described = machine.describe()
+    described = machine.describe(options.lossctl)
     settings = {"scale": options.scale, "rounds": options.rounds, "threads": options.threads}
     outcomes: dict[str, verdicts.Outcome] = {}
     for name in options.jobs:
