@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lossctl import __version__
 from lossctl.checks import apply_policies
+from lossctl.data.binding import Slot
 from lossctl.data.chunks import Chunk, Task, read_chunks, tasks
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.engines.local import Stopped, run
@@ -126,11 +127,23 @@ def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
         values = {role: chunk.values[slot] for role, slot in plan.binding[spec.full].items()}
         tally = state.tallies[spec.full]
         tally.grow(len(state.cells.keys))
-        for role in spec.loss.roles:
-            if seen := role.domain.labels_seen(values[role.name]):
-                key = (spec.full, role.name)
-                state.labels[key] = state.labels.get(key, frozenset()) | seen
+        for what, labels in _labels_seen(spec, plan.binding[spec.full], values):
+            key = (spec.full, what)
+            state.labels[key] = state.labels.get(key, frozenset()) | labels
         _measure_loss(spec, values, tally, segments, first_rows)
+
+
+def _labels_seen(
+    spec: Spec, slots: Mapping[str, Slot], values: Mapping[str, Any]
+) -> Iterator[tuple[str, frozenset[float]]]:
+    """Give what is judged over the whole input: codings of labels, and whether a label is there."""
+    for role in spec.loss.roles:
+        if seen := role.domain.labels_seen(values[role.name]):
+            yield role.name, seen
+        slot = slots[role.name]
+        if slot.kind == "positive":
+            present = frozenset({1.0}) if values[role.name].any() else frozenset[float]()
+            yield f"the label {slot.positive!r} in the column {slot.columns[0]!r}", present
 
 
 def _measure_loss(

@@ -73,7 +73,7 @@ def summarise(settings: Settings, state: State) -> Report:
         columns=settings.columns,
         rows=rows,
         results=results,
-        warnings=_warnings(rows, results),
+        warnings=(*_absent_labels(state), *_warnings(rows, results)),
         run={},
     )
 
@@ -99,6 +99,13 @@ def _judge_labels(role: Role, labels: frozenset[float], state: State) -> None:
     if fault := role.domain.contradiction(labels):
         paths = sorted({path for path, _, _ in state.read})
         raise DomainError(fault, place=Place(", ".join(paths)))
+
+
+def _absent_labels(state: State) -> Iterator[str]:
+    """Warn of a positive label that no row has: misspelt, it makes every row a negative one."""
+    for (spec, what), seen in sorted(state.labels.items()):
+        if not seen:
+            yield f"{spec}: no row has {what}"
 
 
 def _slices(

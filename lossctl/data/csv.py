@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
@@ -42,10 +43,21 @@ def describe(path: Path) -> Source:
         The file has no header, or one that names a column twice.
 
     """
+    header = _header(path).lstrip(b"\r\n")
+    if not header.strip():
+        raise InputError("the file has no header", place=Place(str(path)))
+    if b"\r" in header.rstrip(b"\r\n") and b'"' not in header:
+        raise InputError(
+            "the lines end in a carriage return alone",
+            hint=r"convert the file, e.g. with tr '\r' '\n'",
+            place=Place(str(path)),
+        )
     with _located(str(path)):
-        names = pacsv.open_csv(
-            pa.py_buffer(_header(path)), parse_options=_dialect(str(path))
-        ).schema.names
+        names = pacsv.read_csv(
+            pa.py_buffer(header.rstrip(b"\r\n") + b"\n"),
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=len(header) + 2),
+            parse_options=_dialect(str(path)),
+        ).column_names
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         message = f"the header names {', '.join(map(repr, repeated))} more than once"
         raise InputError(message, place=Place(str(path)))
@@ -102,7 +114,7 @@ def rows_before(fragment: Fragment) -> int:
 def _read_range(data: bytes, source: Source, wanted: Wanted, rows: int) -> Iterator[pa.RecordBatch]:
     # Finding that there is no quote is much faster than counting none.
     quotes = data.count(b'"') if b'"' in data else 0
-    if quotes % 2:
+    if quotes and _may_be_cut_in_quotes(data):
         raise QuotedLineBreak
     with _located(source.path, source, wanted):
         table = pacsv.read_csv(
@@ -114,6 +126,20 @@ def _read_range(data: bytes, source: Source, wanted: Wanted, rows: int) -> Itera
             convert_options=_conversion(wanted),
         )
     yield from table.to_batches(max_chunksize=rows)
+
+
+def _may_be_cut_in_quotes(data: bytes) -> bool:
+    """Tell whether a range can begin or end inside quotes.
+
+    An even number of quotes is not enough where some are letters, as in ``5" disk``: every second
+    one must open a field and the next one close it, or be doubled.
+    """
+    letters = np.frombuffer(b"\n" + data + b"\n", dtype=np.uint8)
+    marks = np.flatnonzero(letters == ord('"'))
+    if len(marks) % 2:
+        return True
+    around = np.concatenate([letters[marks[::2] - 1], letters[marks[1::2] + 1]])
+    return not bool(np.isin(around, np.frombuffer(b',\t\r\n"', dtype=np.uint8)).all())
 
 
 def _read_stream(
@@ -135,7 +161,7 @@ def _header(path: Path) -> bytes:
     """Read the header, which may hold quoted line breaks."""
     with path.open("rb") as file:
         header = file.readline()
-        while header.count(b'"') % 2 and (line := file.readline()):
+        while (header.count(b'"') % 2 or header.isspace()) and (line := file.readline()):
             header += line
     return header
 

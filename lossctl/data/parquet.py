@@ -25,7 +25,11 @@ def describe(path: Path) -> Source:
 
     """
     with _errors(path), pq.ParquetFile(path) as file:
-        types = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
+        names = file.schema_arrow.names
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            message = f"the schema names {', '.join(map(repr, repeated))} more than once"
+            raise InputError(message, place=Place(str(path)))
+        types = dict(zip(names, file.schema_arrow.types, strict=True))
         return Source(str(path), "parquet", types, file.metadata.num_rows, path.stat().st_size)
 
 

@@ -62,7 +62,7 @@ MEAN = Finish(1, lambda means: means[0], lambda _: (1.0,), _first)
 ROOT = Finish(
     1,
     _root,
-    lambda means: (0.5 / _root(means),) if means[0] else None,
+    lambda means: (0.5 / _root(means),) if _root(means) else None,
     _first,
 )
 """The square root of the mean, taken once."""

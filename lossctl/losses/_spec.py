@@ -116,5 +116,5 @@ def _parse_parameter(loss: Loss, item: str) -> tuple[str, Any]:
     except (ValueError, TypeError):
         raise SpecError(
             f"{loss.name}: {name} must be {known[name].range}, not {value!r}",
-            hint=f"as in {loss.name}:{name}={Spec(loss, loss.defaults()).parameters[name]}",
+            hint=f"as in {loss.name}:{name}={known[name].show(known[name].default)}",
         ) from None

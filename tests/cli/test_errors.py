@@ -101,6 +101,13 @@ def test_a_parquet_file_cut_anywhere_is_refused(refused: Refused, write: Write) 
         assert "hint: it may be truncated or of another format" in err
 
 
+def test_a_parquet_column_that_comes_twice_is_refused(refused: Refused) -> None:
+    columns = [pa.array([1.0]), pa.array([2.0]), pa.array([3.0])]
+    pq.write_table(pa.table(columns, names=["prediction", "target", "target"]), "x.parquet")
+    err = refused(Exit.UNMEASURABLE, "eval", "x.parquet", "-l", "mse")
+    assert err == "error: x.parquet: the schema names 'target' more than once\n"
+
+
 def test_a_damaged_parquet_page_is_refused(refused: Refused, write: Write) -> None:
     whole = bytearray(Path(parquet("x.parquet", prediction=[1.0], target=[2.0])).read_bytes())
     whole[4:40] = b"\xff" * 36

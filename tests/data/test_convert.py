@@ -149,6 +149,16 @@ def test_the_positive_label_is_found_in_columns_of_any_type(
     assert value("mbe", path, positive=positive, chunk_rows=1) == 2 / 3
 
 
+@pytest.mark.parametrize("labels", [["yes", "no"], [0, 1], [True, False]])
+def test_a_positive_label_that_no_row_has_is_warned_of(
+    evaluate_files: Evaluate, parquet: Write, labels: list[Any]
+) -> None:
+    """Misspelt, it would make every row a negative one; but a shard may have none of it."""
+    path = parquet(prediction=[0.0] * 2, target=labels)
+    found = evaluate_files("mbe", path, positive="yse", chunk_rows=1)
+    assert found.warnings == ("mbe: no row has the label 'yse' in the column 'target'",)
+
+
 def test_a_missing_label_is_neither_positive_nor_negative(value: Value, parquet: Write) -> None:
     path = parquet(prediction=[0.0] * 3, target=["yes", None, "no"])
     with pytest.raises(LossctlError, match="the value is missing"):

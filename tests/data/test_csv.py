@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lossctl.data import csv as csv_format
 from lossctl.data.source import Fragment, Source, open_source
+from lossctl.errors import InputError
 from lossctl.report import Report
 
 Measure = Callable[..., Report]
@@ -156,6 +157,41 @@ def test_the_many_ways_to_write_a_csv_file_mean_the_same(
     path.write_bytes(text.encode())
     [result] = measure("mse", path).results
     assert result.value == 2.5
+
+
+@pytest.mark.parametrize("range_bytes", [1, 14, 20, 25, 1 << 20])
+def test_quotes_that_are_letters_hide_no_cut_inside_quotes(
+    measure: Measure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, range_bytes: int
+) -> None:
+    """With them a range can hold an even number of quotes and still end inside quotes."""
+    monkeypatch.setattr(csv_format, "RANGE_BYTES", range_bytes)
+    text = 'prediction,target,note\n1,2,5" disk\n1,2,"abc\n1,2,def"\n1,2,3" disk\n'
+    path = tmp_path / "x.csv"
+    path.write_text(text, encoding="utf-8")
+    assert measure("mse", path).rows.read == 3
+
+
+def test_blank_lines_before_the_header_are_skipped(measure: Measure, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("\n\nprediction,target\n1,2\n3,5\n", encoding="utf-8")
+    assert measure("mse", path).results[0].value == 2.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\n\n\n", "the file has no header"),
+        ("prediction,target\r1,2\r", "the lines end in a carriage return alone"),
+        ("prediction,target", "no rows"),
+    ],
+)
+def test_a_file_without_rows_or_lines_is_refused(
+    measure: Measure, tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(text.encode())
+    with pytest.raises(InputError, match=message):
+        measure("mse", path)
 
 
 def test_tabs_separate_in_a_tsv(measure: Measure, tmp_path: Path) -> None:

@@ -113,8 +113,9 @@ def test_numbers_at_the_edge_of_the_doubles_do_not_break_a_run(
     assert (mae.value, mae.sum) == (1.7e308, math.inf)
     assert mbe.value == pytest.approx(-1.7e308 / 3)
     assert (mse.value, mse.limit, mse.reason) == (None, math.inf, "infinite in 3 rows")
-    tiny = csv("prediction,target", "1e-200,0", "0,0", name="tiny.csv")
-    assert [result.value for result in evaluate_files("mse,rmse", tiny).results] == [0.0, 0.0]
+    for cells in (("1e-200,0", "0,0"), ("2.3e-162,0", "0,0", "0,0")):
+        tiny = csv("prediction,target", *cells, name="tiny.csv")
+        assert [result.value for result in evaluate_files("mse,rmse", tiny).results] == [0.0, 0.0]
 
 
 def test_clipped_rows_are_counted_with_what_they_carry(
