@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lossctl import __version__
 from lossctl.checks import Check, Nonfinite, find_checks
@@ -99,9 +100,16 @@ def _shown(slot: Slot, spec: Spec) -> list[str] | str:
 
 
 def make_plan(
-    sources: Sequence[Source], specs: Sequence[Spec], choices: Choices, policies: Policies
+    sources: Sequence[Source],
+    specs: Sequence[Spec],
+    choices: Choices,
+    policies: Policies,
+    *,
+    carried: Sequence[str] = (),
 ) -> Plan:
     """Decide what will be read and how, without reading rows.
+
+    ``carried`` names columns to hand on beside the values, as `Reading.carried`.
 
     Raises
     ------
@@ -123,6 +131,7 @@ def make_plan(
     if pairing == "position":
         first, *others = (source.names for source in sources)
         shared = tuple(name for name in first if all(name in names for names in others))
+    find = partial(find_columns, sources, in_all=pairing == "populations")
     reading = Reading(
         tuple(sources),
         pairing,
@@ -130,10 +139,7 @@ def make_plan(
         policies.nulls,
         policies.chunk_rows or _rows_of_chunk(slots),
         shared,
-        find_columns(
-            sources,
-            [name for names in policies.by for name in names],
-            in_all=pairing == "populations",
-        ),
+        find([name for names in policies.by for name in names], purpose="to slice by"),
+        find(carried, purpose="to carry along"),
     )
     return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)

@@ -246,9 +246,11 @@ def _no_column(role: Role, losses: Sequence[str], sources: Sequence[Source]) -> 
 
 
 def find_columns(
-    sources: Sequence[Source], names: Sequence[str], *, in_all: bool
+    sources: Sequence[Source], names: Sequence[str], *, in_all: bool, purpose: str
 ) -> tuple[tuple[int, str], ...]:
     """Find the source of each distinct column; the last file, which has the truth, goes first.
+
+    ``purpose`` says in the message what the column is for, as in ``to slice by``.
 
     Raises
     ------
@@ -263,7 +265,7 @@ def find_columns(
             known = [column for source in sources for column in source.names]
             hint = (not holders and did_you_mean(name, known)) or listed(sources)
             where = " in every file" if holders else ""
-            raise ColumnError(f"no column {name!r} to slice by{where}", hint=hint)
+            raise ColumnError(f"no column {name!r} {purpose}{where}", hint=hint)
         found[name] = holders[-1]
     return tuple((index, name) for name, index in found.items())
 

@@ -25,6 +25,8 @@ Nulls = Literal["error", "drop"]
 Piece = tuple[str, int, int]
 """File, start and stop of a fragment."""
 Pairing = Literal["one file", "position", "populations"]
+Column = tuple[int, str]
+"""Number of a source, and the name of a column in it."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,21 @@ class Reading:
     """Rows a chunk holds at most."""
     shared: tuple[str, ...] = ()
     """Columns that both files hold and that must be equal row by row."""
-    cells: tuple[tuple[int, str], ...] = ()
-    """Source and name of each column that rows are sliced by."""
+    cells: tuple[Column, ...] = ()
+    """Columns that rows are sliced by."""
+    carried: tuple[Column, ...] = ()
+    """Columns that are handed on beside the values, unconverted."""
+    as_numbers: frozenset[Column] = frozenset()
+    """Carried columns that a format without types reads as numbers; it reads others as text."""
 
     def wanted(self, source: int) -> Wanted:
         """Give the columns to read from one source, and how."""
-        cells = [name for part, name in self.cells if part == source or self._stacked]
-        wanted: dict[str, How] = dict.fromkeys(cells, "category")
+        wanted: dict[str, How] = {}
+        for column in self.carried:
+            if self._is_of(column, source):
+                wanted[column[1]] = "number" if column in self.as_numbers else "text"
+        cells = [column[1] for column in self.cells if self._is_of(column, source)]
+        wanted |= {name: "category" for name in cells if name not in wanted}
         wanted |= dict.fromkeys(self.shared, "text")
         for slot in self.slots:
             if slot.source == source or self._stacked:
@@ -56,6 +66,10 @@ class Reading:
     @property
     def _stacked(self) -> bool:
         return self.pairing == "populations"
+
+    def _is_of(self, column: Column, source: int) -> bool:
+        """Tell whether a column is read from a source; populations read it from every one."""
+        return column[0] == source or self._stacked
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,8 @@ class Chunk:
     """Marks the rows of the ``read`` ones that are left; None when all are."""
     cells: Indices | None = None
     """Cell of each row left, shape ``(rows,)``; None when rows are not sliced."""
+    carried: dict[Column, pa.Array] = field(default_factory=dict)
+    """What `Reading.carried` asks for: as the file has it, without dictionaries, row by row."""
     order: Indices | None = None
     """Where each row stood before `arrange`; None before."""
 
@@ -113,19 +129,25 @@ class Chunk:
         if self.cells is None:
             return Segments.single(self.rows)
         segments, self.order = Segments.arrange(self.cells)
-        self.values = {slot: take(values, self.order) for slot, values in self.values.items()}
+        self._take(self.order)
         return segments
 
     def drop(self, gone: Mask) -> None:
         """Drop rows, marked among those that are left."""
         stay = ~gone
         rows = np.flatnonzero(stay)
-        self.values = {slot: take(values, rows) for slot, values in self.values.items()}
+        self._take(rows)
         self.cells = None if self.cells is None else self.cells[rows]
         if self.kept is None:
             self.kept = stay
         else:
             self.kept[np.flatnonzero(self.kept)] = stay
+
+    def _take(self, rows: Indices) -> None:
+        self.values = {slot: take(values, rows) for slot, values in self.values.items()}
+        self.carried = {
+            column: values.take(pa.array(rows)) for column, values in self.carried.items()
+        }
 
 
 def tasks(reading: Reading, *, in_order: bool) -> list[Task]:
@@ -211,10 +233,19 @@ def _chunk(
             chunk.missing[slot] = missing
             if reading.nulls == "error":
                 chunk.faults.append(_missing_value(slot, part, batches[part], missing))
+    for column in reading.carried:
+        values = _column(batches, column)
+        coded = pa.types.is_dictionary(values.type)
+        chunk.carried[column] = values.dictionary_decode() if coded else values
     if reading.cells:
-        columns = [batches[min(part, len(batches) - 1)][name] for part, name in reading.cells]
-        chunk.cells = cells.codes(columns)
+        chunk.cells = cells.codes([_column(batches, column) for column in reading.cells])
     return chunk
+
+
+def _column(batches: Sequence[pa.RecordBatch], column: Column) -> pa.Array:
+    """Give a column of the batches of a task, which has one batch where the files are stacked."""
+    part, name = column
+    return batches[part if len(batches) > 1 else 0].column(name)
 
 
 def _missing_value(slot: Slot, part: int, batch: pa.RecordBatch, missing: Mask) -> Fault:
