@@ -71,6 +71,11 @@ class LossctlError(Exception):
         self.hint = hint
         self.place = place or Place()
 
+    def __str__(self) -> str:
+        """Say what, where and what to try, for tracebacks and logs of Python programs."""
+        where = f"{self.place}: " if str(self.place) else ""
+        return f"{where}{self.message}" + (f" ({self.hint})" if self.hint else "")
+
     def as_json(self) -> dict[str, Any]:
         """Give the error as the JSON object that ``--format json`` writes to stderr."""
         place = {
@@ -118,6 +123,10 @@ class SeveralErrors(LossctlError):  # noqa: N818 - a group of errors
         self.errors = list(errors)
         gravest = next((e for e in self.errors if isinstance(e, UsageError)), self.errors[0])
         self.slug, self.exit = gravest.slug, gravest.exit
+
+    def __str__(self) -> str:
+        """Say every error on a line of its own."""
+        return "\n".join(map(str, self.errors))
 
     def as_json(self) -> dict[str, Any]:
         """Give the errors one by one under ``errors``."""

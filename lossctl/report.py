@@ -7,9 +7,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lossctl.frame import frame_of, html_of
 from lossctl.stats.buckets import Bin
+
+if TYPE_CHECKING:
+    from lossctl.frame import DataFrame
 
 SCHEMA = {"name": "lossctl.report", "version": 1}
 
@@ -116,6 +120,27 @@ class Report:
         """Give the JSON form as text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
+    def to_frame(self) -> DataFrame:
+        """Give a frame of pandas with one row per loss and slice, and a column per slicing one."""
+        slices, rows = self._flat()
+        return frame_of(rows, ["loss", *slices])
+
+    def _repr_html_(self) -> str:
+        """Show the results in a notebook, with what became of the rows and the warnings."""
+        slices, rows = self._flat()
+        counts = f"{self.rows.scored} of {self.rows.read} rows scored"
+        return html_of(rows, slices, [counts, *(f"warning: {text}" for text in self.warnings)])
+
+    def _flat(self) -> tuple[list[str], list[dict[str, Any]]]:
+        """Give the columns of the slices, and each result as one flat row."""
+        rows = [_flat(result) for result in self.results]
+        taken = {name for row in rows for name in row}
+        names = dict.fromkeys(name for result in self.results for name in result.slice)
+        headings = {name: f"slice_{name}" if name in taken else name for name in names}
+        for row, result in zip(rows, self.results, strict=True):
+            row |= {headings[name]: value for name, value in result.slice.items()}
+        return list(headings.values()), rows
+
 
 def digest(stable: Mapping[str, Any]) -> str:
     """Hash everything of a report that equal runs share."""
@@ -166,4 +191,27 @@ def _result(result: Result) -> dict[str, Any]:
         "undefined": _count(result.undefined),
         "clipped": result.clipped.count,
         "clipped_share": _number(result.clipped_share),
+    }
+
+
+def _flat(result: Result) -> dict[str, Any]:
+    """Give a result as the row of a frame."""
+    ci, quantiles = result.ci, result.quantiles
+    return {
+        "loss": result.loss,
+        "n": result.n,
+        "weight": result.weight,
+        "value": result.value if result.limit is None else result.limit,
+        "std_error": result.std_error,
+        "lower": None if ci is None else ci.lower,
+        "upper": None if ci is None else ci.upper,
+        "sum": result.sum,
+        "min": result.min,
+        "max": result.max,
+        **{f"q{share}": value for share, value in quantiles.items()},
+        "direction": result.direction,
+        "infinite": result.infinite.count,
+        "undefined": result.undefined.count,
+        "clipped": result.clipped.count,
+        "reason": result.reason,
     }

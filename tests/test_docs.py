@@ -230,6 +230,13 @@ def test_the_commands_of_the_readme_run(block: str, tmp_path: Path) -> None:
     assert run_shell(block, tmp_path)
 
 
+@pytest.mark.parametrize("block", blocks("python"))
+def test_the_python_of_the_readme_runs(block: str, tmp_path: Path) -> None:
+    """Every block is a program that succeeds on the sample data."""
+    (tmp_path / "block.py").write_text(block, encoding="utf-8")
+    assert run_shell("python -W error block.py", tmp_path)
+
+
 @pytest.mark.parametrize("block", [b for b in blocks("text") if b.startswith("$ ")])
 def test_the_pictures_of_the_readme_are_true(block: str, tmp_path: Path) -> None:
     """What a block shows below its command is what the command prints."""

@@ -15,11 +15,12 @@ import lossctl
 
 PACKAGE = Path(lossctl.__file__).parent
 
-ABOVE = ("formats", "gates", "cli")
+ABOVE = ("formats", "gates", "api", "cli")
 
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "errors": (),
-    "report": ("stats",),
+    "report": ("stats", "frame"),
+    "frame": (),
     "losses": ("errors",),
     "stats": (),
     "engines": ("errors",),
@@ -35,6 +36,7 @@ evaluation, which may import all but what stands above it, and the command line,
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "errors": (),
     "report": (),
+    "frame": (),
     "losses": ("numpy",),
     "stats": ("numpy",),
     "engines": ("numpy",),
@@ -85,7 +87,9 @@ def _allowed(layer: str, name: str, package: Path) -> bool:
         return True
     if other == "losses" and inner.startswith("_"):
         return False
-    return layer == "cli" or (other in LAYERS[layer] if layer in LAYERS else other not in ABOVE)
+    if layer in ("cli", "__init__"):
+        return True
+    return other in LAYERS[layer] if layer in LAYERS else other not in ABOVE
 
 
 def _is_module(package: Path, name: str) -> bool:

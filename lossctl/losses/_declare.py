@@ -112,7 +112,9 @@ class Loss:
     """A loss: a pure function from named columns to a few numbers per row, and what is known of it.
 
     Called as a function it takes arrays by position or role name, checks their domains and gives
-    the loss of each row, shape ``(rows,)``. The raw function is `kernel`.
+    the loss of each row, shape ``(rows,)``; its ``mean()`` is the value in floating point, for
+    losses that are plain means. The raw function is `kernel`, which checks nothing; so is
+    `gradient`, the derivative of each row's loss by the roles of `with_respect_to`.
     """
 
     name: str

@@ -1,0 +1,318 @@
+"""The Python API: the same core as the command, for whatever holds the rows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+import lossctl
+from lossctl import losses
+from lossctl.errors import (
+    ColumnError,
+    DomainError,
+    InputError,
+    MissingValueError,
+    PairingError,
+    SeveralErrors,
+    UsageError,
+)
+
+SAMPLES = Path(__file__).parents[1] / "sample_data"
+
+HOLDERS: dict[str, Callable[[str], Any]] = {
+    "csv": lambda name: f"{SAMPLES / name}.csv",
+    "path": lambda name: SAMPLES / f"{name}.parquet",
+    "pandas": lambda name: pd.read_csv(f"{SAMPLES / name}.csv"),
+    "pandas of arrow": lambda name: pd.read_csv(
+        f"{SAMPLES / name}.csv", engine="pyarrow", dtype_backend="pyarrow"
+    ),
+    "polars": lambda name: pl.read_csv(f"{SAMPLES / name}.csv"),
+    "arrow": lambda name: pq.read_table(f"{SAMPLES / name}.parquet"),
+    "reader": lambda name: pq.read_table(f"{SAMPLES / name}.parquet").to_reader(50),
+    "batch": lambda name: pq.read_table(f"{SAMPLES / name}.parquet").to_batches()[0],
+    "series": lambda name: dict(pd.read_csv(f"{SAMPLES / name}.csv")),
+    "lists": lambda name: pd.read_csv(f"{SAMPLES / name}.csv").to_dict("list"),
+}
+
+
+def command(*arguments: str) -> dict[str, Any]:
+    """Give the JSON report of the installed command, without what may differ between runs."""
+    program = Path(sys.executable).with_name("lossctl")
+    done = subprocess.run(
+        [program, "eval", *arguments, "-f", "json", "-q"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        cwd=SAMPLES.parent,
+    )
+    return stable(done.stdout)
+
+
+def stable(document: str) -> dict[str, Any]:
+    """Drop what may differ between runs of the same rows."""
+    shown: dict[str, Any] = json.loads(document)
+    del shown["run"]
+    return shown
+
+
+@pytest.fixture(scope="module")
+def diabetes() -> dict[str, Any]:
+    return command(
+        *(f"sample_data/diabetes_{name}.csv" for name in ("predictions", "targets")),
+        *"-l @regression --by sex --by sex,age_group --quantiles 0.5,0.9".split(),
+    )
+
+
+@pytest.mark.parametrize("held", HOLDERS)
+@pytest.mark.parametrize("against", ["csv", "pandas", "same"])
+def test_the_report_is_that_of_the_command(
+    held: str, against: str, diabetes: dict[str, Any]
+) -> None:
+    """Files, frames, tables, readers and arrays of equal rows give equal documents."""
+    report = lossctl.evaluate(
+        HOLDERS[held]("diabetes_predictions"),
+        HOLDERS[held if against == "same" else against]("diabetes_targets"),
+        losses="@regression",
+        by=["sex", ("sex", "age_group")],
+        quantiles=[0.5, 0.9],
+        chunk_rows=37,
+    )
+    assert stable(report.to_json()) == diabetes
+    assert report.to_dict()["digest"] == diabetes["digest"]
+
+
+@pytest.mark.parametrize("held", HOLDERS)
+@pytest.mark.parametrize(
+    ("name", "options", "arguments"),
+    [
+        ("iris", "-l cross_entropy", {"losses": "cross_entropy"}),
+        (
+            "breast_cancer",
+            "-l bce,hinge -p prediction --positive malignant "  # noqa: ISC004 - too long a line
+            "--col bce.target=diagnosis --col hinge.prediction=score",
+            {
+                "losses": ["bce", losses.hinge],
+                "columns": {
+                    "prediction": "prediction",
+                    "bce.target": "diagnosis",
+                    "hinge.prediction": "score",
+                },
+                "positive": "malignant",
+            },
+        ),
+        ("rankings", "-l triplet --group query", {"losses": "triplet", "group": "query"}),
+        ("boxes", "-l giou:format=xyxy", {"losses": "giou"}),
+        ("pairs", "-l contrastive:margin=2", {"losses": "contrastive:margin=2"}),
+    ],
+)
+def test_roles_of_every_kind_are_found(
+    held: str, name: str, options: str, arguments: dict[str, Any]
+) -> None:
+    """Class names, labels, groups, boxes and vectors are bound as the command binds them."""
+    suffix = "parquet" if held in ("path", "arrow", "reader", "batch") else "csv"
+    report = lossctl.evaluate(HOLDERS[held](name), **arguments)
+    assert stable(report.to_json()) == command(f"sample_data/{name}.{suffix}", *options.split())
+
+
+def test_arrays_are_enough() -> None:
+    """Two arrays are predictions and targets; a matrix has a row's vector in each row."""
+    assert lossctl.evaluate([2.5, 0.0], [3.0, -0.5], losses="mae").results[0].value == 0.5
+    series = pd.Series([2.5, 0.0], name="yhat"), pl.Series("truth", [3.0, -0.5])
+    assert lossctl.evaluate(*series, losses="mae").results[0].value == 0.5
+    scores = np.array([[2.0, 0.0, 1.0], [0.0, 4.0, 1.0]])
+    found = lossctl.evaluate(scores, [0, 1], losses=losses.cross_entropy_logits)
+    rows = losses.cross_entropy_logits(scores, [0, 1])
+    assert found.results[0].value == pytest.approx(rows.mean(), rel=1e-15)
+
+
+def test_a_long_array_is_cut_and_summed_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads and chunks change nothing for arrays either."""
+    monkeypatch.setattr("lossctl.data.memory.FRAGMENT_ROWS", 1000)
+    rng = np.random.default_rng(3)
+    p, t = rng.normal(size=(2, 12_345))
+    found = {
+        lossctl.evaluate(p, t, losses="mse", jobs=jobs, chunk_rows=rows).to_dict()["digest"]
+        for jobs, rows in ((1, None), (2, 77), (4, 999))
+    }
+    assert len(found) == 1
+
+
+# Reports
+
+
+def test_a_report_is_a_frame() -> None:
+    """One row per loss and slice, numbers as numbers, and gaps where a slicing is not meant."""
+    rows = {"prediction": [1.0, 2.0, 4.0], "target": [0.0, 0.0, 0.0], "n": ["a", "b", "b"]}
+    report = lossctl.evaluate(rows, losses=["mse", "mae"], by="n", quantiles=[0.5])
+    frame = report.to_frame()
+    assert list(frame.columns[:3]) == ["loss", "slice_n", "n"]
+    assert frame["loss"].tolist() == ["mse", "mae"] * 3
+    assert frame["slice_n"].isna().tolist() == [True, True, False, False, False, False]
+    assert frame["value"].tolist() == [7.0, 7 / 3, 1.0, 1.0, 10.0, 3.0]
+    assert frame["n"].tolist() == [3, 3, 1, 1, 2, 2]
+    assert frame["q0.5"].dtype == np.float64
+    assert frame["lower"].isna().tolist() == [False, False, True, True, False, False]
+
+
+class Texts(HTMLParser):
+    """Collects the tags and texts of a document."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.texts: list[str] = []
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        del attrs
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_a_notebook_shows_a_small_table_of_plain_text() -> None:
+    """What stands in the data is never markup, and many slices are cut with a word."""
+    evil = "<script>alert(1)</script>"
+    rows = {"prediction": [0.0] * 60, "target": [1.0] * 60, evil: [f"<b>{i}" for i in range(60)]}
+    document = lossctl.evaluate(rows, losses="mse", by=evil)._repr_html_()
+    shown = Texts(document)
+    assert shown.tags == {"div", "table", "thead", "tbody", "tr", "th", "td", "p"}
+    assert {evil, "<b>10", "mse", "60 of 60 rows scored"} <= set(shown.texts)
+    assert "21 more results: to_frame() has all" in shown.texts
+    assert len(document) < 8000
+
+
+def test_an_infinite_value_is_shown_as_such() -> None:
+    """The frame has the infinity, the JSON null with the reason."""
+    report = lossctl.evaluate([0.0, 1.0], [1, 1], losses="bce:eps=0")
+    assert report.to_frame()["value"].tolist() == [np.inf]
+    assert report.to_dict()["results"][0]["value"] is None
+    assert "infinite in 1 row" in report._repr_html_()
+
+
+# Errors
+
+
+def test_an_error_says_where_and_what_to_try() -> None:
+    """Its text has the place and the hint, which a traceback would else not show."""
+    frame = pd.DataFrame({"prediction": [1.0, np.nan], "target": [1.0, 2.0]})
+    with pytest.raises(MissingValueError) as caught:
+        lossctl.evaluate(frame, losses="mse")
+    told = str(caught.value)
+    assert told.startswith("predictions, row 2, column 'prediction': the value is missing (")
+    assert "drop" in told
+    assert lossctl.evaluate(frame, losses="mse", nulls="drop").rows.dropped["null"].count == 1
+
+
+def test_frames_in_different_order_are_refused() -> None:
+    """An index is a shared column, so a shuffled frame does not pair with the original."""
+    frame = pd.DataFrame({"prediction": [1.0, 2.0, 3.0]}, index=["a", "b", "c"])
+    target = pd.DataFrame({"target": [1.0, 2.0, 3.0]}, index=["c", "b", "a"])
+    with pytest.raises(PairingError, match="differ"):
+        lossctl.evaluate(frame, target, losses="mse")
+    again = lossctl.evaluate(frame, target.set_index(frame.index), losses="mse")
+    assert again.results[0].value == 0.0
+
+
+def test_unequal_lengths_are_refused() -> None:
+    """Nothing is stretched or cut."""
+    with pytest.raises(PairingError, match="predictions 2 rows and targets 3 rows"):
+        lossctl.evaluate([1.0, 2.0], [1.0, 2.0, 3.0], losses="mse")
+
+
+def test_no_rows_are_refused() -> None:
+    """An empty table has no loss."""
+    with pytest.raises(InputError, match="no rows"):
+        lossctl.evaluate([], [], losses="mse")
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    """Specs, options, objects and columns, before anything is read."""
+    with pytest.raises(SeveralErrors) as caught:
+        lossctl.evaluate(
+            7,
+            losses=["nope", "huber:delta=0"],
+            nulls="maybe",  # type: ignore[arg-type]
+            nonfinite="no",  # type: ignore[arg-type]
+            ci=2.0,
+            quantiles=[0.5, 3.0],
+        )
+    told = str(caught.value).splitlines()
+    assert len(told) == 7
+    for word in ("nope", "delta", "nulls", "nonfinite", "ci takes", "quantiles takes", "int"):
+        assert any(word in line for line in told), word
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"losses": []}, UsageError, "no loss"),
+        ({"losses": "mse", "by": "nope"}, ColumnError, "nope"),
+        ({"losses": "mse", "columns": {"prediction": ["a", "target"]}}, UsageError, "a"),
+        ({"losses": "bce"}, DomainError, "row 1, column 'prediction': prediction must be"),
+    ],
+)
+def test_wrong_arguments_are_refused(
+    arguments: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    """As the command refuses them."""
+    rows = {"prediction": [3.0, 2.0], "target": [0.0, 1.0]}
+    with pytest.raises(error, match=text):
+        lossctl.evaluate(rows, **arguments)
+
+
+# Losses as functions
+
+
+def test_a_loss_is_found_by_its_names_and_no_other() -> None:
+    """In the module of losses, aliases included."""
+    assert losses.mse is losses.find("mse")
+    assert losses.HuberLoss is losses.huber
+    assert {"mse", "giou"} <= set(dir(losses))
+    for name in ("nope", "_nope", "__path_to__"):
+        with pytest.raises(AttributeError, match=name):
+            getattr(losses, name)
+
+
+# What importing costs
+
+LIGHT = """
+import sys
+import lossctl
+assert {"evaluate", "losses", "Report", "LossctlError"} <= set(dir(lossctl))
+heavy = {"numpy", "pandas", "pyarrow", "typer"} & set(sys.modules)
+assert not heavy, heavy
+lossctl.LossctlError
+assert "numpy" not in sys.modules
+lossctl.evaluate([1.0], [2.0], losses="mse").to_json()
+assert "pandas" not in sys.modules
+import lossctl.evaluate
+assert callable(lossctl.evaluate), "the module of that name hides the function"
+from lossctl.evaluate import make_plan
+assert callable(make_plan)
+try:
+    lossctl.nope
+except AttributeError as error:
+    assert "nope" in str(error)
+print(lossctl.evaluate([1.0], [2.0], losses="mse").to_frame()["value"][0])
+"""
+
+
+def test_importing_the_package_is_light() -> None:
+    """NumPy and Arrow are imported when they are used, pandas when a frame is asked for."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LIGHT], capture_output=True, encoding="utf-8"
+    )
+    assert (done.returncode, done.stdout) == (0, "1.0\n"), done.stderr
