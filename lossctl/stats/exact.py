@@ -6,14 +6,16 @@ folds: adding ``1.5 * 2**(k + 52)`` rounds every value to a multiple of ``2**k``
 multiple in the low bits of the result, where plain 64-bit integer addition sums them exactly; what
 the rounding left over is exact too and goes into the next, finer fold (pre-rounding after Rump,
 Ogita and Oishi, "Accurate floating-point summation", SIAM J. Sci. Comput. 31, 2008, and Demmel and
-Nguyen, "Parallel reproducible summation", IEEE Trans. Comput. 64, 2015). Two folds take in nearly
-every value of a chunk, so the loop goes on with the few that have digits left.
+Nguyen, "Parallel reproducible summation", IEEE Trans. Comput. 64, 2015). The least magnitude tells
+how far down digits can go; two folds reach that in nearly every chunk.
 """
 
 from __future__ import annotations
 
 import math
+import struct
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +30,7 @@ SMALLEST = -1074
 """Exponent of the smallest positive double."""
 UNIT = 2 * SMALLEST
 """Sums are counted in units of 2**UNIT, fine enough for every product of two doubles."""
-GRID = 16
+GRID = 4
 """Exponents of folds are multiples of it, so that chunks add to the same few counters."""
 HUGE = 2.0**960
 """Values from here on would overflow the folding constant; they are added one by one."""
@@ -71,30 +73,39 @@ class ExactSum:
         if not len(values):
             return
         segments = segments or Segments.single(len(values))
-        size = _size(extent or _extent(values))
-        if size >= HUGE:
+        span = _span(values, extent)
+        if span.greatest >= HUGE:
             huge = np.abs(values) >= HUGE
             for row in np.flatnonzero(huge):
                 units = _as_units(float(values[row])) << -SMALLEST
                 self._totals[segments.group_of(int(row))] += units
             values = np.where(huge, 0.0, values)
-            size = _size(_extent(values))
-        if size > 0.0:
-            self._fold(values, segments, math.frexp(size)[1])
+            span = _span(values)
+        if span.greatest:
+            self._fold(values, segments, span.top, span.bottom)
 
     def add_products(self, a: Array, b: Array, segments: Segments | None = None) -> None:
         """Add ``a * b`` row by row, as the rounded product and its error (Dekker 1971)."""
         if not len(a):
             return
         segments = segments or Segments.single(len(a))
-        if not (_is_near(a, _extent(a)) and _is_near(b, _extent(b))):
+        spans = _span(a), _span(b)
+        if not (_is_near(a, spans[0]) and _is_near(b, spans[1])):
             a, b = self._add_far_products(a, b, segments)
+            spans = _span(a), _span(b)
         product = a * b
         a_high, b_high = _high_half(a), _high_half(b)
         a_low, b_low = a - a_high, b - b_high
-        error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-        self.add(product, segments)
-        self.add(error, segments)
+        # error = ((a_high b_high - product) + a_high b_low + a_low b_high) + a_low b_low
+        error = a_high * b_high
+        error -= product
+        a_high *= b_low
+        error += a_high
+        b_high *= a_low
+        error += b_high
+        a_low *= b_low
+        error += a_low
+        self._add_rounded(product, error, segments, *spans)
 
     def add_squares(
         self, values: Array, segments: Segments | None = None, *, extent: Extent | None = None
@@ -106,8 +117,10 @@ class ExactSum:
         if not len(values):
             return
         segments = segments or Segments.single(len(values))
-        if not _is_near(values, extent or _extent(values)):
+        span = _span(values, extent)
+        if not _is_near(values, span):
             values, _ = self._add_far_products(values, values, segments)
+            span = _span(values)
         square = values * values
         high = _high_half(values)
         low = values - high
@@ -119,8 +132,19 @@ class ExactSum:
         error += high
         low *= low
         error += low
-        self.add(square, segments)
-        self.add(error, segments)
+        self._add_rounded(square, error, segments, span, span)
+
+    def _add_rounded(
+        self, products: Array, errors: Array, segments: Segments, a: Span, b: Span
+    ) -> None:
+        """Add products of factors within two spans, and what rounding took from each of them."""
+        span = Span(a.least * b.least, a.greatest * b.greatest)
+        if not span.greatest:
+            return
+        self._fold(products, segments, span.top, span.bottom)
+        # An error is at most half a unit in the last place of the greatest product.
+        bottom = a.bottom + b.bottom if a.bottom is not None and b.bottom is not None else None
+        self._fold(errors, segments, span.top - 53, bottom)
 
     def merge(self, other: ExactSum, groups: npt.NDArray[np.intp] | None = None) -> None:
         """Add another sum; its group ``i`` goes to this one's group ``groups[i]``."""
@@ -142,35 +166,49 @@ class ExactSum:
             for exponent, counter in self._counters.items()
         }
 
-    def _fold(self, values: Array, segments: Segments, exponent: int) -> None:
-        """Fold values below ``2**exponent`` until nothing is left of them."""
+    def _fold(self, values: Array, segments: Segments, top: int, bottom: int | None) -> None:
+        """Fold values below ``2**top``, all of them multiples of ``2**bottom`` where that is known.
+
+        A fold that reaches the bottom leaves nothing. Where that takes more than two, or nobody
+        knows the bottom, the rest itself says how far down it is to the next digits.
+        """
         # A fold's integers are at most 2**bits, so that the sum of all of them fits. Rounding the
         # exponent down to the grid takes some of the bits.
         bits = min(51, 62 - len(values).bit_length()) - (GRID - 1)
-        rest = values
+        rest, sure = values, bottom is not None
         while True:
-            exponent -= bits
+            exponent = top - bits
             exponent = max(exponent - exponent % GRID, SMALLEST)
+            last = exponent == SMALLEST or (bottom is not None and exponent <= bottom)
             shift = math.ldexp(1.5, exponent + 52)
-            rounded = rest + shift
+            rounded = np.add(rest, shift, out=rest if last and rest is not values else None)
             self._count(rounded, shift, segments, exponent)
-            if exponent == SMALLEST:
+            if last:
                 return
             rounded -= shift
-            if rest is values:
-                rest = np.subtract(values, rounded, out=rounded)
+            if sure:
+                rest, top, sure = np.subtract(rest, rounded, out=rounded), exponent, False
                 continue
-            left = np.flatnonzero(rest != rounded)
-            if not len(left):
+            rest = np.subtract(rest, rounded, out=rounded)
+            size = max(-float(rest.min()), float(rest.max()))
+            if not size:
                 return
-            rest = rest[left] - rounded[left]
-            segments = segments.take(left)
+            top = math.frexp(size)[1]
+            left = np.flatnonzero(rest)
+            if 2 * len(left) < len(rest):
+                rest, segments = rest[left], segments.take(left)
 
     def _count(self, rounded: Array, shift: float, segments: Segments, exponent: int) -> None:
         """Sum the integers in the low bits of the shifted values; overflow wraps out again."""
-        constant = np.float64(shift).view(np.int64)
-        counts = np.add.reduceat(rounded.view(np.int64), segments.starts)
-        counts -= segments.counts * constant
+        constant = int.from_bytes(struct.pack("<d", shift), "little")
+        integers = rounded.view(np.int64)
+        if len(segments.starts) == 1:
+            count = int(np.add.reduce(integers)) - len(integers) * constant
+            count = (count + (1 << 63)) % (1 << 64) - (1 << 63)
+            self._totals[segments.groups[0]] += count << (exponent - UNIT)
+            return
+        counts = np.add.reduceat(integers, segments.starts)
+        counts -= segments.counts * np.int64(constant)
         counter = self._counter(exponent)
         counter[0, segments.groups] += counts >> 32
         counter[1, segments.groups] += counts & 0xFFFFFFFF
@@ -198,13 +236,29 @@ def _as_units(value: float) -> int:
     return (numerator << -SMALLEST) // denominator
 
 
-def _extent(values: Array) -> Extent:
-    return float(values.min()), float(values.max())
+class Span(NamedTuple):
+    """The least and the greatest magnitude among some values."""
+
+    least: float
+    greatest: float
+
+    @property
+    def top(self) -> int:
+        """An exponent whose power of two is above all of them."""
+        return math.frexp(self.greatest)[1]
+
+    @property
+    def bottom(self) -> int | None:
+        """An exponent whose power of two divides all of them; None where a 0 hides it."""
+        return math.frexp(self.least)[1] - 53 if self.least else None
 
 
-def _size(extent: Extent) -> float:
-    """Give the largest magnitude."""
-    return max(-extent[0], extent[1])
+def _span(values: Array, extent: Extent | None = None) -> Span:
+    """Find the span of some values, of which the least and the greatest may be known."""
+    low, high = extent or (float(values.min()), float(values.max()))
+    if low < 0.0 < high:
+        return Span(float(np.abs(values).min()), max(-low, high))
+    return Span(*sorted((abs(low), abs(high))))
 
 
 def _high_half(values: Array) -> Array:
@@ -217,11 +271,11 @@ def _near(values: Array) -> npt.NDArray[np.bool_]:
     return (sizes >= TINY) & (sizes < LARGE)
 
 
-def _is_near(values: Array, extent: Extent) -> bool:
+def _is_near(values: Array, span: Span) -> bool:
     """Tell whether every magnitude that is not zero lies between TINY and LARGE."""
-    if _size(extent) >= LARGE:
+    if span.greatest >= LARGE:
         return False
-    if extent[0] >= TINY:
+    if span.least >= TINY:
         return True
     sizes = np.abs(values)
     return bool(((sizes == 0.0) | (sizes >= TINY)).all())

@@ -168,6 +168,16 @@ BULKS: Mapping[str, Callable[[], npt.NDArray[Any]]] = {
         np.random.default_rng(3).uniform(-1.0, 1.0, ROWS),
         np.random.default_rng(4).integers(-1000, 900, ROWS),
     ),
+    "positive": lambda: np.random.default_rng(6).exponential(size=ROWS),
+    "squares": lambda: np.random.default_rng(7).normal(size=ROWS) ** 2,
+    "all zero": lambda: np.zeros(ROWS),
+    "zeros of both signs": lambda: np.where(np.arange(ROWS) % 2 == 0, 0.0, -0.0),
+    "zeros among others": lambda: np.maximum(np.random.default_rng(8).normal(size=ROWS), -0.0),
+    "labels": lambda: np.random.default_rng(9).integers(0, 2, ROWS).astype(np.float64),
+    "one tiny value": lambda: np.append(np.random.default_rng(10).normal(size=ROWS), 1e-200),
+    "a few tiny values": lambda: np.append(np.full(ROWS, 1e5), [1e-20, -1e-40, 3e-310]),
+    "two far ranges": lambda: np.tile([1e30, -1.1, 3e-90], ROWS // 3),
+    "one row": lambda: np.array([math.pi]),
 }
 
 
@@ -177,10 +187,36 @@ def test_sums_of_whole_chunks_are_exact(make: Callable[[], npt.NDArray[Any]]) ->
     values = make()
     expected = total(values.tolist())
     assert exact_sum(values.tolist()).fraction() == expected
-    segments, order = Segments.arrange(np.arange(ROWS, dtype=np.intp) % 3)
+    segments, order = Segments.arrange(np.arange(len(values), dtype=np.intp) % 3)
     result = ExactSum(3)
     result.add(values[order], segments)
     assert sum(result.fraction(group) for group in range(3)) == expected
+
+
+@pytest.mark.parametrize("make", BULKS.values(), ids=BULKS)
+def test_sums_of_products_of_whole_chunks_are_exact(make: Callable[[], npt.NDArray[Any]]) -> None:
+    """The digits that rounding took from each product go down to those of both factors."""
+    a = make()
+    b = a[::-1].copy()
+    squares, products = ExactSum(), ExactSum()
+    squares.add_squares(a)
+    products.add_products(a, b)
+    pairs = list(zip(map(Fraction, a.tolist()), map(Fraction, b.tolist()), strict=True))
+    assert squares.fraction() == sum(x * x for x, _ in pairs)
+    assert products.fraction() == sum(x * y for x, y in pairs)
+
+
+@pytest.mark.parametrize("field", ["bottom", "top"])
+@pytest.mark.parametrize("name", ["positive", "squares", "normal", "one tiny value"])
+def test_a_wrong_bound_would_be_noticed(
+    name: str, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folds trust the span of the values; these sums tell when it is too narrow."""
+    right = getattr(exact.Span, field).fget
+    wrong = {"bottom": lambda span: right(span) + 60, "top": lambda span: right(span) - 8}[field]
+    monkeypatch.setattr(exact.Span, field, property(wrong))
+    values = BULKS[name]()
+    assert exact_sum(values.tolist()).fraction() != total(values.tolist())
 
 
 def test_sums_of_many_chunks_are_exact() -> None:
