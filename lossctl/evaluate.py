@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lossctl import __version__
-from lossctl.checks import apply_policies
+from lossctl.checks import Check, apply_policies
 from lossctl.data.binding import Slot
-from lossctl.data.chunks import Chunk, Task, read_chunks, tasks
+from lossctl.data.chunks import Chunk, Piece, Reading, Task, read_chunks, tasks
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.engines.local import Stopped, run
 from lossctl.losses import Spec
@@ -64,10 +64,11 @@ def evaluate(
 
     """
     started = time.perf_counter()
-    try:
-        state = _run(plan, tasks(plan.reading, in_order=False), progress, done, checkpoint)
-    except QuotedLineBreak:
-        state = _run(plan, tasks(plan.reading, in_order=True), progress, None, checkpoint)
+    keep = _Keep(progress, checkpoint)
+    fresh = partial(empty_state, plan.settings)
+    state = collect(plan, partial(measure, plan, progress=progress), fresh, done=done, seen=keep)
+    if checkpoint is not None:
+        checkpoint(state)
     report = summarise(plan.settings, state)
     run_facts = {"version": __version__, "elapsed_s": round(time.perf_counter() - started, 3)}
     return replace(report, run=run_facts | {"inputs": inputs_of(plan.reading.sources)})
@@ -87,29 +88,85 @@ def measure(plan: Plan, task: Task, stopped: Stopped, progress: Progress | None 
     return state
 
 
-def _run(
-    plan: Plan,
-    work: Sequence[Task],
-    progress: Progress | None,
-    done: State | None,
-    checkpoint: Checkpoint | None,
-) -> State:
-    state = empty_state(plan.settings) if done is None else done
-    left = [task for task in work if task.piece not in state.read]
-    saved = time.monotonic()
-    for part in run(left, partial(measure, plan, progress=progress), plan.policies.jobs):
-        state.merge(part)
-        if progress is not None:
-            progress.merged(state)
-        if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_S:
-            checkpoint(state)
-            saved = time.monotonic()
-    if checkpoint is not None:
-        checkpoint(state)
-    return state
+class Collected(Protocol):
+    """A state that tasks give back: it knows what was read, and adds up in any order."""
+
+    @property
+    def read(self) -> dict[Piece, int]:
+        """Rows read of each piece of the input."""
+
+    def merge(self, other: Self) -> object:
+        """Add another state of the same plan."""
 
 
-def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
+Kept = TypeVar("Kept", bound=Collected)
+
+
+class Work(Protocol):
+    """What of a plan says which tasks there are, and on how many threads they run."""
+
+    @property
+    def reading(self) -> Reading:
+        """What is read."""
+
+    @property
+    def policies(self) -> Policies:
+        """How the work is cut."""
+
+
+def collect(
+    work: Work,
+    step: Callable[[Task, Stopped], Kept],
+    fresh: Callable[[], Kept],
+    *,
+    done: Kept | None = None,
+    seen: Callable[[Kept], None] | None = None,
+) -> Kept:
+    """Run a step over every task that is not in ``done`` and merge what they give.
+
+    ``seen`` is handed the state so far after every task.
+    """
+
+    def run_over(todo: Sequence[Task], state: Kept) -> Kept:
+        left = [task for task in todo if task.piece not in state.read]
+        for part in run(left, step, work.policies.jobs):
+            state.merge(part)
+            if seen is not None:
+                seen(state)
+        return state
+
+    try:
+        return run_over(tasks(work.reading, in_order=False), fresh() if done is None else done)
+    except QuotedLineBreak:
+        return run_over(tasks(work.reading, in_order=True), fresh())
+
+
+class _Keep:
+    """Tells of the state so far, and saves it now and then."""
+
+    def __init__(self, progress: Progress | None, checkpoint: Checkpoint | None) -> None:
+        self.progress, self.checkpoint = progress, checkpoint
+        self.saved = time.monotonic()
+
+    def __call__(self, state: State) -> None:
+        if self.progress is not None:
+            self.progress.merged(state)
+        if self.checkpoint is not None and time.monotonic() - self.saved > CHECKPOINT_S:
+            self.checkpoint(state)
+            self.saved = time.monotonic()
+
+
+def take_in(
+    work: Work, checks: Sequence[Check], task: Task, chunk: Chunk, state: State
+) -> tuple[Segments, FirstRows]:
+    """Apply the policies to a chunk, count its rows, and arrange what is left by cell.
+
+    Raises
+    ------
+    LossctlError
+        A row is there that the policies do not allow.
+
+    """
     path, start, _ = task.piece
 
     def first_rows(indices: Indices) -> list[Row]:
@@ -120,9 +177,13 @@ def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
         return [(path, start, chunk.first_row + int(index)) for index in indices[:FIRST]]
 
     state.read[task.piece] += chunk.read
-    for why, gone in apply_policies(plan.checks, task, chunk, plan.policies.nonfinite).items():
+    for why, gone in apply_policies(checks, task, chunk, work.policies.nonfinite).items():
         state.dropped.setdefault(why, Rows()).add(np.flatnonzero(gone), first_read)
-    segments = chunk.arrange()
+    return chunk.arrange(), first_rows
+
+
+def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
+    segments, first_rows = take_in(plan, plan.checks, task, chunk, state)
     for spec in plan.specs:
         values = {role: chunk.values[slot] for role, slot in plan.binding[spec.full].items()}
         tally = state.tallies[spec.full]

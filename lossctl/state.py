@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lossctl.data.cells import Cells
 from lossctl.data.chunks import Piece
 from lossctl.losses import Spec
 from lossctl.plan import Policies, Settings
 from lossctl.stats.tally import Rows, Tally
+
+Groups = npt.NDArray[np.intp]
 
 
 @dataclass
@@ -25,8 +28,8 @@ class State:
     labels: dict[tuple[str, str], frozenset[float]]
     """Spec and role to the labels seen, where their coding is judged over the whole input."""
 
-    def merge(self, other: State) -> None:
-        """Add another state of the same plan."""
+    def merge(self, other: State) -> Groups:
+        """Add another state of the same plan; gives the number here of each of its cells."""
         groups = np.array([self.cells.number(key) for key in other.cells.keys], dtype=np.intp)
         for name, tally in other.tallies.items():
             self.tallies[name].grow(len(self.cells.keys))
@@ -36,6 +39,7 @@ class State:
             self.dropped.setdefault(why, Rows()).merge(rows)
         for role, seen in other.labels.items():
             self.labels[role] = self.labels.get(role, frozenset()) | seen
+        return groups
 
 
 def empty_state(settings: Settings) -> State:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -21,10 +22,11 @@ from lossctl.stats.tally import KINDS, Tally
 from lossctl.stats.tally import Rows as CountedRows
 
 
-class _Places:
+class Places:
     """Turns rows of pieces into rows of files, once all pieces have told their number of rows."""
 
     def __init__(self, read: Mapping[Piece, int]) -> None:
+        """Find out how many rows of its file stand before each piece."""
         self.before: dict[tuple[str, int], int] = {}
         totals: dict[str, int] = {}
         for (path, start, _), rows in sorted(read.items()):
@@ -48,34 +50,49 @@ def summarise(settings: Settings, state: State) -> Report:
         There is no row, or none is left.
 
     """
-    for spec in settings.specs:
-        for role in spec.loss.roles:
-            _judge_labels(role, state.labels.get((spec.full, role.name), frozenset()), state)
-    read = sum(state.read.values())
-    if not read:
-        files = ", ".join(sorted({path for path, _, _ in state.read})) or "the input"
-        raise InputError(f"{files}: no rows", hint="there is nothing to measure")
-    places = _Places(state.read)
-    dropped = {why: places.count(rows) for why, rows in sorted(state.dropped.items()) if rows.count}
-    scored = read - sum(rows.count for rows in dropped.values())
-    if not scored:
-        reasons = " and ".join(dropped)
-        raise InputError(f"no row is left: all {read} are dropped ({reasons})")
+    places, rows = account(settings.specs, state)
     results = tuple(
         _result(spec, tallies[spec.full], group, names, settings.policies, places)
         for slicing in dict.fromkeys(((), *settings.policies.by))
         for group, names, tallies in _slices(settings, state, slicing)
         for spec in settings.specs
     )
-    rows = Rows(read, scored, dropped, max((r.clipped.count for r in results), default=0))
+    rows = replace(rows, clipped=max((r.clipped.count for r in results), default=0))
     return Report(
-        signature=settings.signature(scored),
+        signature=settings.signature(rows.scored),
         columns=settings.columns,
         rows=rows,
         results=results,
         warnings=(*_absent_labels(state), *_warnings(rows, results)),
         run={},
     )
+
+
+def account(specs: Sequence[Spec], state: State) -> tuple[Places, Rows]:
+    """Say what became of the rows that were read.
+
+    Raises
+    ------
+    DomainError
+        The labels of a file contradict each other.
+    InputError
+        There is no row, or none is left.
+
+    """
+    for spec in specs:
+        for role in spec.loss.roles:
+            _judge_labels(role, state.labels.get((spec.full, role.name), frozenset()), state)
+    read = sum(state.read.values())
+    if not read:
+        files = ", ".join(sorted({path for path, _, _ in state.read})) or "the input"
+        raise InputError(f"{files}: no rows", hint="there is nothing to measure")
+    places = Places(state.read)
+    dropped = {why: places.count(rows) for why, rows in sorted(state.dropped.items()) if rows.count}
+    scored = read - sum(rows.count for rows in dropped.values())
+    if not scored:
+        reasons = " and ".join(dropped)
+        raise InputError(f"no row is left: all {read} are dropped ({reasons})")
+    return places, Rows(read, scored, dropped)
 
 
 def standing(settings: Settings, state: State) -> str:
@@ -112,11 +129,7 @@ def _slices(
     settings: Settings, state: State, columns: Sequence[str]
 ) -> Iterator[tuple[int, dict[str, Any], Mapping[str, Tally]]]:
     """Unite the cells of each slice: its group, its values by column, and the tallies by loss."""
-    places = [state.cells.columns.index(name) for name in columns]
-    of_cells = [tuple(key[place] for place in places) for key in state.cells.keys]
-    keys = sorted(set(of_cells), key=lambda key: [(v is None, isinstance(v, str), v) for v in key])
-    number = {key: group for group, key in enumerate(keys)}
-    groups = np.array([number[key] for key in of_cells], dtype=np.intp)
+    keys, groups = state.cells.unite(columns)
     tallies = {}
     for spec in settings.specs:
         tallies[spec.full] = empty_tally(spec, settings.policies, len(keys))
@@ -131,7 +144,7 @@ def _result(
     group: int,
     slice_: Mapping[str, Any],
     policies: Policies,
-    places: _Places,
+    places: Places,
 ) -> Result:
     summary = tally.moments.summary(group)
     finish = spec.loss.finish

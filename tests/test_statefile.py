@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
@@ -535,7 +536,7 @@ def test_a_run_can_go_on_from_any_pieces(
     def checkpoint(so_far: State) -> None:
         texts.append(dump(Saved(plan.settings, so_far, [])))
 
-    monkeypatch.setattr("lossctl.evaluate.CHECKPOINT_S", -1.0)
+    monkeypatch.setattr(sys.modules["lossctl.evaluate"], "CHECKPOINT_S", -1.0)
     expected = comparable(evaluate(plan, checkpoint=checkpoint), {})
     assert len(texts) == 4
     for text in texts:

@@ -88,6 +88,16 @@ class Cells:
             cells = self._table[places]
         return cells
 
+    def unite(self, columns: Sequence[str]) -> tuple[list[Key], Codes]:
+        """Give the slices by some of the columns, in order, and the slice of each cell."""
+        places = [self.columns.index(name) for name in columns]
+        of_cells = [tuple(key[place] for place in places) for key in self.keys]
+        keys = sorted(
+            set(of_cells), key=lambda key: [(v is None, isinstance(v, str), v) for v in key]
+        )
+        number = {key: group for group, key in enumerate(keys)}
+        return keys, np.array([number[key] for key in of_cells], dtype=np.intp)
+
     def _make_room(self) -> None:
         """Lay the table out anew where a column has more values than it has room for."""
         room = [
