@@ -6,6 +6,7 @@ that several losses with the same need check a column once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -64,18 +65,22 @@ def find_checks(specs: Sequence[Spec], binding: Binding) -> tuple[Check, ...]:
 
 
 def apply_policies(
-    checks: Sequence[Check], task: Task, chunk: Chunk, nonfinite: Nonfinite
+    checks: Sequence[Check],
+    task: Task,
+    chunk: Chunk,
+    nonfinite: Nonfinite,
+    weight: Slot | None = None,
 ) -> dict[str, Mask]:
     """Refuse the earliest row that the policies do not allow, drop those that they drop.
 
     Gives, by reason, marks of the dropped rows among all that were read. A row that is dropped for
-    one value is not looked at for another.
+    one value is not looked at for another, and takes its weight along.
 
     Raises
     ------
     LossctlError
-        A value is missing, not finite or outside its domain, or the files differ in a shared
-        column.
+        A value is missing, not finite or outside its domain, a weight is missing, not finite or
+        negative, or the files differ in a shared column.
 
     """
     nothing = np.zeros(chunk.read, dtype=np.bool_)
@@ -101,6 +106,7 @@ def apply_policies(
         if len(rows := np.flatnonzero(bad & ~dropped))
     ]
     faults += _unequal_lengths(checks, chunk, task, null | dropped)
+    faults += _wrong_weights(chunk, task, weight, null | dropped)
     if faults:
         raise _error(min(faults, key=lambda fault: fault.row), task, chunk)
     if null.any() or dropped.any():
@@ -128,6 +134,25 @@ def _unequal_lengths(
                 "they must be as many"
             )
             yield Fault(row, _part(check, task), None, DomainError, message)
+
+
+def _wrong_weights(chunk: Chunk, task: Task, slot: Slot | None, dropped: Mask) -> Iterator[Fault]:
+    """Find the first row whose weight is none: no policy leaves such rows out."""
+    weights = chunk.weights
+    if weights is None or slot is None:
+        return
+    right = np.isfinite(weights) & (weights >= 0.0)
+    for row in np.flatnonzero(~right & ~dropped)[:1].tolist():
+        text = "missing or not a number" if math.isnan(weights[row]) else f"{weights[row]:g}"
+        part = slot.source if len(task.fragments) > 1 else 0
+        yield Fault(
+            row,
+            part,
+            slot.columns[0],
+            MissingValueError if math.isnan(weights[row]) else DomainError,
+            f"the weight is {text}",
+            "a weight is a finite number, 0 or more; --where can leave rows without one out",
+        )
 
 
 def _part(check: Check, task: Task) -> int:

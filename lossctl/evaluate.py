@@ -177,7 +177,10 @@ def take_in(
         return [(path, start, chunk.first_row + int(index)) for index in indices[:FIRST]]
 
     state.read[task.piece] += chunk.read
-    for why, gone in apply_policies(checks, task, chunk, work.policies.nonfinite).items():
+    gone_by_reason = apply_policies(
+        checks, task, chunk, work.policies.nonfinite, work.reading.weight
+    )
+    for why, gone in gone_by_reason.items():
         state.dropped.setdefault(why, Rows()).add(np.flatnonzero(gone), first_read)
     return chunk.arrange(), first_rows
 
@@ -191,7 +194,7 @@ def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
         for what, labels in _labels_seen(spec, plan.binding[spec.full], values):
             key = (spec.full, what)
             state.labels[key] = state.labels.get(key, frozenset()) | labels
-        _measure_loss(spec, values, tally, segments, first_rows)
+        _measure_loss(spec, values, tally, segments, first_rows, chunk.weights)
 
 
 def _labels_seen(
@@ -208,20 +211,28 @@ def _labels_seen(
 
 
 def _measure_loss(
-    spec: Spec, values: Mapping[str, Any], tally: Tally, segments: Segments, first_rows: FirstRows
+    spec: Spec,
+    values: Mapping[str, Any],
+    tally: Tally,
+    segments: Segments,
+    first_rows: FirstRows,
+    weights: Array | None,
 ) -> None:
     finish = spec.loss.finish
     components = spec.loss.kernel(**values, **spec.parameters)
     shown = finish.row(components)
     if spec.loss.clipped:
-        tally.add_clipped(_clipped(spec, values, shown), shown, segments, first_rows)
+        clipped = _clipped(spec, values, shown)
+        tally.add_clipped(clipped, shown, segments, first_rows, weights)
     if finish.counts is not None:
         counted = np.flatnonzero(finish.counts(components))
         components, shown = components[:, counted], shown[counted]
         segments = segments.take(counted)
-        tally.add(components, shown, segments, lambda indices: first_rows(counted[indices]))
+        weights = None if weights is None else weights[counted]
+        named = lambda indices: first_rows(counted[indices])  # noqa: E731
+        tally.add(components, shown, segments, named, weights)
     else:
-        tally.add(components, shown, segments, first_rows)
+        tally.add(components, shown, segments, first_rows, weights)
 
 
 def _clipped(spec: Spec, values: Mapping[str, Any], shown: Array) -> Mask:

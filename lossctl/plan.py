@@ -10,6 +10,7 @@ from lossctl import __version__
 from lossctl.checks import Check, Nonfinite, find_checks
 from lossctl.data.binding import Binding, Choices, Slot, bind, find_columns, is_stacked
 from lossctl.data.chunks import Nulls, Pairing, Reading
+from lossctl.data.kinds import check_type
 from lossctl.data.source import Source
 from lossctl.errors import UsageError
 from lossctl.losses import Spec
@@ -32,6 +33,8 @@ class Policies:
     histogram: bool = False
     by: tuple[tuple[str, ...], ...] = ()
     """Columns of each slicing asked for; several columns are crossed."""
+    weight: str | None = None
+    """Column of the rows' weights; None where every row counts alike."""
     jobs: int = 1
     chunk_rows: int | None = None
     """Rows held at a time; None for as many as fit into the cache."""
@@ -57,6 +60,7 @@ class Settings:
             f"nulls={policies.nulls}",
             f"nonfinite={policies.nonfinite}",
             *(f"by={','.join(names)}" for names in policies.by),
+            *([] if policies.weight is None else [f"weight={policies.weight}"]),
             f"n={rows}",
         ]
         return " | ".join(parts)
@@ -80,6 +84,8 @@ class Plan:
             columns[spec.label] = {
                 role: _shown(slot, spec) for role, slot in self.binding[spec.full].items()
             }
+            if self.policies.weight is not None:
+                columns[spec.label]["weight"] = [self.policies.weight]
         return Settings(self.specs, self.reading.pairing, self.policies, columns)
 
 
@@ -127,11 +133,17 @@ def make_plan(
     )
     binding = bind(specs, sources, choices)
     slots = dict.fromkeys(slot for roles in binding.values() for slot in roles.values())
+    find = partial(find_columns, sources, in_all=pairing == "populations")
+    weight = None
+    if policies.weight is not None:
+        ((source, name),) = find([policies.weight], purpose="to weigh by")
+        weight = Slot("number", source, (name,))
+        for holder in sources if pairing == "populations" else (sources[source],):
+            check_type("weight", holder, name, label=False, may_be_list=False)
     shared: tuple[str, ...] = ()
     if pairing == "position":
         first, *others = (source.names for source in sources)
         shared = tuple(name for name in first if all(name in names for names in others))
-    find = partial(find_columns, sources, in_all=pairing == "populations")
     reading = Reading(
         tuple(sources),
         pairing,
@@ -140,6 +152,7 @@ def make_plan(
         policies.chunk_rows or _rows_of_chunk(slots),
         shared,
         find([name for names in policies.by for name in names], purpose="to slice by"),
-        find(carried, purpose="to carry along"),
+        carried=find(carried, purpose="to carry along"),
+        weight=weight,
     )
     return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)

@@ -55,6 +55,7 @@ class Result:
     n: int
     """Rows that count."""
     weight: float
+    """Sum of the weights; the rows where there are none."""
     value: float | None
     """None when undefined or infinite; `reason` says why."""
     direction: str
@@ -162,7 +163,9 @@ def _distribution(result: Result) -> dict[str, Any]:
         shown["quantiles"] = dict(result.quantiles)
     if result.histogram is not None:
         shown["histogram"] = [
-            {"low": bin_.low, "high": bin_.high, "count": bin_.count} for bin_ in result.histogram
+            {"low": bin_.low, "high": bin_.high, "count": bin_.count}
+            | ({} if bin_.weight is None else {"weight": float(bin_.weight)})
+            for bin_ in result.histogram
         ]
     return shown
 

@@ -56,5 +56,6 @@ def empty_tally(spec: Spec, policies: Policies, groups: int) -> Tally:
         spec.loss.finish.components,
         products=policies.ci is not None,
         buckets=bool(policies.quantiles) or policies.histogram,
+        weighted=policies.weight is not None,
         groups=groups,
     )

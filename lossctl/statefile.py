@@ -229,6 +229,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "quantiles": list(policies.quantiles),
         "histogram": policies.histogram,
         "by": [list(names) for names in policies.by],
+        "weight": policies.weight,
         "columns": {loss: dict(roles) for loss, roles in settings.columns.items()},
     }
 
@@ -242,6 +243,7 @@ def _load(document: Mapping[str, Any]) -> Saved:
         quantiles=tuple(told["quantiles"]),
         histogram=told["histogram"],
         by=tuple(tuple(names) for names in told["by"]),
+        weight=told["weight"],
     )
     specs = tuple(parse(told["losses"]))
     settings = Settings(specs, told["pairing"], policies, told["columns"])
@@ -260,6 +262,12 @@ def _load(document: Mapping[str, Any]) -> Saved:
 def _tally(tally: Tally) -> dict[str, Any]:
     moments = tally.moments
     buckets = [] if tally.buckets is None else np.stack(tally.buckets.table, axis=1).tolist()
+    masses = None if tally.buckets is None else tally.buckets.weights
+    weighted = {
+        "weights": [_sum(total) for total in (moments.weights, tally.odd_weight)],
+        "weightless": tally.weightless.tolist(),
+        "bucket_weights": [] if masses is None else _sum(masses),
+    }
     return {
         "rows": moments.rows.tolist(),
         "sums": [_sum(total) for total in moments.sums],
@@ -270,6 +278,7 @@ def _tally(tally: Tally) -> dict[str, Any]:
         "clipped_sum": _sum(tally.clipped_sum),
         "buckets": buckets,
         "odd": [[*kind, _rows(rows)] for kind, rows in sorted(tally.rows.items())],
+        **(weighted if moments.weighted else {}),
     }
 
 
@@ -281,11 +290,20 @@ def _load_tally(tally: Tally, document: Mapping[str, Any]) -> None:
     for total, texts in zip(moments.products.values(), document["products"], strict=True):
         _load_sum(total, texts)
     _load_sum(tally.clipped_sum, document["clipped_sum"])
+    masses = None
+    if moments.weighted:
+        for total, texts in zip(
+            (moments.weights, tally.odd_weight), document["weights"], strict=True
+        ):
+            _load_sum(total, texts)
+        tally.weightless[:] = document["weightless"]
+        masses = ExactSum(len(document["bucket_weights"]))
+        _load_sum(masses, document["bucket_weights"])
     tally.low[:] = [np.inf if value is None else value for value in document["low"]]
     tally.high[:] = [-np.inf if value is None else value for value in document["high"]]
     if tally.buckets is not None:
         table = np.array(document["buckets"], dtype=np.int64).reshape(-1, 2)
-        tally.buckets.add_counts(table[:, 0], table[:, 1])
+        tally.buckets.add_counts(table[:, 0], table[:, 1], masses)
     for kind, group, rows in document["odd"]:
         tally.rows[kind, group] = _load_rows(rows)
 

@@ -147,11 +147,13 @@ def _result(
     places: Places,
 ) -> Result:
     summary = tally.moments.summary(group)
-    finish = spec.loss.finish
+    finish, weighted = spec.loss.finish, policies.weight is not None
     infinite, negative, undefined, clipped = (
         places.count(tally.rows_of(kind, group)) for kind in KINDS
     )
     n = summary.rows + infinite.count + undefined.count + negative.count
+    n += int(tally.weightless[group])
+    weight = summary.weight + tally.odd_weight.fraction(group) if weighted else n
     value, reason, limit = None, None, None
     if undefined.count or (infinite.count and negative.count):
         reason = f"not a number in {_rows_in_words(undefined.count or infinite.count)}"
@@ -161,11 +163,16 @@ def _result(
     else:
         means = summary.means
         value = None if means is None else finish.value(means)
-        reason = (finish.undefined if means else "no rows") if value is None else None
+        reason = None
+        if value is None and means:
+            reason = f"{finish.undefined} with a weight" if weighted else finish.undefined
+        elif value is None:
+            reason = "zero weight" if n else "no rows"
         rounded = None if value is None else _double(value)
         if rounded is not None and math.isinf(rounded):
             value, reason, limit = None, "beyond the largest double", rounded
     error = _standard_error(spec, summary) if value is not None else None
+    counted = summary.rows > 0
     level = policies.ci
     single = finish.components == 1
     total = summary.sums[0]
@@ -173,14 +180,14 @@ def _result(
         loss=spec.label,
         slice=slice_,
         n=n,
-        weight=float(n),
+        weight=_double(weight),
         value=None if value is None else _double(value),
         direction=spec.loss.direction,
         sum=_double(total) if single and value is not None else None,
         std_error=error,
         ci=None if error is None or level is None else _interval(float(value or 0), error, level),
-        min=float(tally.low[group]) + 0.0 if summary.rows else None,
-        max=float(tally.high[group]) + 0.0 if summary.rows else None,
+        min=float(tally.low[group]) + 0.0 if counted else None,
+        max=float(tally.high[group]) + 0.0 if counted else None,
         quantiles=_quantiles(tally, group, policies.quantiles),
         histogram=_histogram(tally, group) if policies.histogram else None,
         infinite=infinite if infinite.count else negative,
@@ -208,8 +215,8 @@ def _histogram(tally: Tally, group: int) -> tuple[Bin, ...]:
         middle = 0.5 * bin_.low + 0.5 * bin_.high
         exponent = math.frexp(middle)[1] if middle else 0
         key = math.copysign(1.0, middle) if middle else 0.0, exponent
-        before = joined.get(key, Bin(bin_.low, bin_.high, 0))
-        joined[key] = Bin(before.low, bin_.high, before.count + bin_.count)
+        before = joined.get(key)
+        joined[key] = bin_ if before is None else before.joined(bin_)
     return tuple(joined.values())
 
 

@@ -90,11 +90,16 @@ def diabetes() -> Tables:
         return table(id=row, prediction=cross_val_predict(model, features, target, cv=folds))
 
     sex = np.where(features["sex"] == 1, "female", "male")
-    age_group = np.array(["<40", "40-59", "60+"])[np.digitize(features["age"], [40, 60])]
+    age = features["age"].to_numpy().astype(np.int64)
+    group = np.digitize(age, [40, 60])
+    age_group = np.array(["<40", "40-59", "60+"])[group]
+    weight = (len(age) / 3 / np.bincount(group))[group]  # every age group counts alike
     return {
         "diabetes_predictions": predicted(ridge),
         "diabetes_predictions_boosted": predicted(boosted),
-        "diabetes_targets": table(id=row, target=target, sex=sex, age_group=age_group),
+        "diabetes_targets": table(
+            id=row, target=target, sex=sex, age_group=age_group, age=age, weight=weight
+        ),
     }
 
 

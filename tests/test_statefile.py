@@ -104,19 +104,25 @@ def with_slices(columns: dict[str, Any]) -> dict[str, Any]:
     return columns | {"region": np.array(["n", "s", "", "e"])[rows * 7 % 4], "half": rows % 2}
 
 
+@pytest.mark.parametrize("weight", [None, "share"], ids=["plain", "weighted"])
 def test_shards_of_any_loss_add_up_to_one_run(
-    loss: Loss, draw: Draw, take_rows: TakeRows, write_parquet: Write, tmp_path: Path
+    loss: Loss,
+    weight: str | None,
+    draw: Draw,
+    take_rows: TakeRows,
+    write_parquet: Write,
+    tmp_path: Path,
 ) -> None:
     """Every field but the facts of the run, with slices, quantiles and intervals."""
-    columns = with_slices(draw(loss, ROWS))
+    columns = with_slices(draw(loss, ROWS)) | {"share": np.arange(ROWS) % 5 / 3}
     whole = write_parquet(tmp_path / "all.parquet", columns)
-    _, expected = run([loss.name], [whole], **EVERYTHING)
+    _, expected = run([loss.name], [whole], weight=weight, **EVERYTHING)
     assert expected is not None
     states, before = [], {"all.parquet": ("all", 0)}
     for number, (start, stop) in enumerate(pairwise(CUTS)):
         shard = tmp_path / f"shard-{number}.parquet"
         write_parquet(shard, take_rows(columns, np.arange(start, stop)))
-        saved, _ = run([loss.name], [shard], **EVERYTHING)
+        saved, _ = run([loss.name], [shard], weight=weight, **EVERYTHING)
         states.append(keep(tmp_path / f"{number}.state", saved))
         before[shard.name] = ("all", start)
     for order in ((3, 0, 2, 1), (1, 2, 3, 0)):

@@ -16,6 +16,7 @@ def evaluate_files(
     group: opt.Group = None,
     positive: opt.Positive = None,
     classes: opt.Classes = None,
+    weight: opt.Weight = None,
     nulls: opt.Nulls = "error",
     nonfinite: opt.Nonfinite = "error",
     by: opt.By = None,
@@ -82,12 +83,14 @@ def evaluate_files(
         quantiles=wrong.of(opt.shares, quantiles),
         histogram=histogram,
         by=slicings,
+        weight=weight,
         jobs=jobs or usable_cores(),
         chunk_rows=chunk_rows,
     )
     sources = wrong.of(open_sources, files)
     if sources:
-        wrong.of(check_named, sources, [*told.values(), *(name for s in slicings for name in s)])
+        named = [*told.values(), *(name for s in slicings for name in s)]
+        wrong.of(check_named, sources, named if weight is None else [*named, weight])
     wrong.settle()
     choices = Choices(told, positive, opt.names(classes))
     if group is not None:

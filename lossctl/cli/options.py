@@ -87,6 +87,16 @@ Classes = Annotated[
         help="Class names in the order of the prediction columns; their suffixes by default.",
     ),
 ]
+Weight = Annotated[
+    str | None,
+    option(
+        "--weight",
+        "-w",
+        metavar="COLUMN",
+        help="Weight of each row, 0 or more, for every number of the report.",
+        autocompletion=complete_columns,
+    ),
+]
 Nulls = Annotated[
     str, option("--nulls", metavar="error|drop", help="What to do about missing values.")
 ]

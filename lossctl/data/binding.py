@@ -264,6 +264,8 @@ def find_columns(
         if not holders or (in_all and len(holders) < len(sources)):
             known = [column for source in sources for column in source.names]
             hint = (not holders and did_you_mean(name, known)) or listed(sources)
+            if any(source.format == "grouped" for source in sources):
+                hint = "--group leaves one row per group, which has none of the file's columns"
             where = " in every file" if holders else ""
             raise ColumnError(f"no column {name!r} {purpose}{where}", hint=hint)
         found[name] = holders[-1]

@@ -47,6 +47,13 @@ class Reading:
     """Columns that are handed on beside the values, unconverted."""
     as_numbers: frozenset[Column] = frozenset()
     """Carried columns that a format without types reads as numbers; it reads others as text."""
+    weight: Slot | None = None
+    """The column of the rows' weights."""
+
+    @property
+    def numbers(self) -> tuple[Slot, ...]:
+        """The slots that are read from the files as numbers, that of the weights last."""
+        return self.slots if self.weight is None else (*self.slots, self.weight)
 
     def wanted(self, source: int) -> Wanted:
         """Give the columns to read from one source, and how."""
@@ -57,7 +64,7 @@ class Reading:
         cells = [column[1] for column in self.cells if self._is_of(column, source)]
         wanted |= {name: "category" for name in cells if name not in wanted}
         wanted |= dict.fromkeys(self.shared, "text")
-        for slot in self.slots:
+        for slot in self.numbers:
             if slot.source == source or self._stacked:
                 how: How = "category" if slot.kind in ("class", "positive") else "number"
                 wanted |= dict.fromkeys(slot.columns, how)
@@ -101,6 +108,8 @@ class Chunk:
     values: dict[Slot, Any] = field(default_factory=dict)
     missing: dict[Slot, Mask] = field(default_factory=dict)
     """Marks the rows with a null, for the slots that have any; their values are arbitrary."""
+    weights: npt.NDArray[np.float64] | None = None
+    """Weight of each row, NaN where it is missing; None where rows have none."""
     faults: list[Fault] = field(default_factory=list)
     kept: Mask | None = None
     """Marks the rows of the ``read`` ones that are left; None when all are."""
@@ -145,6 +154,7 @@ class Chunk:
 
     def _take(self, rows: Indices) -> None:
         self.values = {slot: take(values, rows) for slot, values in self.values.items()}
+        self.weights = None if self.weights is None else self.weights[rows]
         self.carried = {
             column: values.take(pa.array(rows)) for column, values in self.carried.items()
         }
@@ -221,18 +231,17 @@ def _chunk(
             value = slot.constant if slot.kind == "constant" else 1.0 - task.source
             chunk.values[slot] = np.full(chunk.read, value)
             continue
-        part = slot.source if len(batches) > 1 else 0
-        try:
-            chunk.values[slot], missing = to_values(slot, batches[part])
-        except RowError as error:
-            chunk.faults.append(
-                Fault(error.row, part, error.column, DomainError, error.message, error.hint)
-            )
+        found = _values(slot, batches, chunk)
+        if found is None:
             continue
+        chunk.values[slot], missing = found
         if missing is not None:
             chunk.missing[slot] = missing
             if reading.nulls == "error":
-                chunk.faults.append(_missing_value(slot, part, batches[part], missing))
+                chunk.faults.append(_missing_value(slot, batches, missing))
+    if reading.weight is not None and (found := _values(reading.weight, batches, chunk)):
+        weights, missing = found
+        chunk.weights = weights if missing is None else np.where(missing, np.nan, weights)
     for column in reading.carried:
         values = _column(batches, column)
         coded = pa.types.is_dictionary(values.type)
@@ -243,14 +252,33 @@ def _chunk(
 
 
 def _column(batches: Sequence[pa.RecordBatch], column: Column) -> pa.Array:
-    """Give a column of the batches of a task, which has one batch where the files are stacked."""
-    part, name = column
-    return batches[part if len(batches) > 1 else 0].column(name)
+    source, name = column
+    return batches[_part(source, batches)].column(name)
 
 
-def _missing_value(slot: Slot, part: int, batch: pa.RecordBatch, missing: Mask) -> Fault:
+def _part(source: int, batches: Sequence[pa.RecordBatch]) -> int:
+    """Give the place of a source's batch; stacked files are read one after the other."""
+    return source if len(batches) > 1 else 0
+
+
+def _values(
+    slot: Slot, batches: Sequence[pa.RecordBatch], chunk: Chunk
+) -> tuple[Any, Mask | None] | None:
+    """Convert a slot's columns; None where one cannot be, which the chunk's faults then tell."""
+    part = _part(slot.source, batches)
+    try:
+        return to_values(slot, batches[part])
+    except RowError as error:
+        chunk.faults.append(
+            Fault(error.row, part, error.column, DomainError, error.message, error.hint)
+        )
+        return None
+
+
+def _missing_value(slot: Slot, batches: Sequence[pa.RecordBatch], missing: Mask) -> Fault:
     row = int(np.flatnonzero(missing)[0])
-    empty = (name for name in slot.columns if batch[name][row].as_py() is None)
+    part = _part(slot.source, batches)
+    empty = (name for name in slot.columns if batches[part][name][row].as_py() is None)
     return Fault(
         row,
         part,

@@ -13,6 +13,7 @@ DIGITS = 6
 def columns(report: Report) -> dict[str, list[str]]:
     """Give the columns of the results by heading; those that say nothing are left out."""
     results = report.results
+    weighted = any(result.weight != result.n for result in results)
     level = next((result.ci.level for result in results if result.ci), 0.0)
     shares = next((list(result.quantiles) for result in results), [])
     found = {
@@ -25,6 +26,7 @@ def columns(report: Report) -> dict[str, list[str]]:
         **{f"p{100 * float(s):g}": [number(r.quantiles[s]) for r in results] for s in shares},
         "max": [number(result.max) for result in results],
         "rows": [str(result.n) for result in results],
+        "weight": [number(result.weight) if weighted else "" for result in results],
         "best": ["zero" if result.direction == "zero_is_best" else "lower" for result in results],
     }
     return {heading: cells for heading, cells in found.items() if any(cells)}

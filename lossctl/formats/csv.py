@@ -9,7 +9,7 @@ from lossctl.formats import Style
 from lossctl.report import Report
 
 BEFORE = ("loss",)
-NUMBERS = ("n", "value", "std_error", "ci_lower", "ci_upper", "sum", "min", "max")
+NUMBERS = ("n", "weight", "value", "std_error", "ci_lower", "ci_upper", "sum", "min", "max")
 AFTER = ("direction", "clipped", "reason")
 
 

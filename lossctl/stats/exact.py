@@ -43,25 +43,26 @@ TINY, LARGE = 2.0**-480, 2.0**480
 class ExactSum:
     """Exact sums of finite doubles, one per group: a commutative monoid under `merge`."""
 
-    def __init__(self, groups: int = 1) -> None:
-        """Start with the empty sum in every group."""
+    def __init__(self, groups: int = 1, unit: int = UNIT) -> None:
+        """Start with the empty sum in every group, counted in units of ``2**unit``."""
+        self.unit = unit
         self._totals = np.zeros(groups, dtype=object)
         self._counters: dict[int, Integers] = {}
         """Exponent of a fold to the upper and lower 32 bits of its sums, shape ``(2, groups)``."""
 
     @property
     def units(self) -> npt.NDArray[np.object_]:
-        """The sums as Python integers in units of 2**UNIT, shape ``(groups,)``."""
+        """The sums as Python integers in units of ``2**unit``, shape ``(groups,)``."""
         for exponent, (upper, lower) in self._counters.items():
             for group in np.flatnonzero(upper | lower):
                 count = (int(upper[group]) << 32) + int(lower[group])
-                self._totals[group] += count << (exponent - UNIT)
+                self._totals[group] += count << (exponent - self.unit)
         self._counters.clear()
         return self._totals
 
     def fraction(self, group: int = 0) -> Fraction:
         """Give one group's sum."""
-        return Fraction(int(self.units[group]), 1 << -UNIT)
+        return Fraction(int(self.units[group]), 1 << -self.unit)
 
     def add(
         self, values: Array, segments: Segments | None = None, *, extent: Extent | None = None
@@ -77,7 +78,7 @@ class ExactSum:
         if span.greatest >= HUGE:
             huge = np.abs(values) >= HUGE
             for row in np.flatnonzero(huge):
-                units = _as_units(float(values[row])) << -SMALLEST
+                units = as_units(float(values[row])) << (SMALLEST - self.unit)
                 self._totals[segments.group_of(int(row))] += units
             values = np.where(huge, 0.0, values)
             span = _span(values)
@@ -93,19 +94,7 @@ class ExactSum:
         if not (_is_near(a, spans[0]) and _is_near(b, spans[1])):
             a, b = self._add_far_products(a, b, segments)
             spans = _span(a), _span(b)
-        product = a * b
-        a_high, b_high = _high_half(a), _high_half(b)
-        a_low, b_low = a - a_high, b - b_high
-        # error = ((a_high b_high - product) + a_high b_low + a_low b_high) + a_low b_low
-        error = a_high * b_high
-        error -= product
-        a_high *= b_low
-        error += a_high
-        b_high *= a_low
-        error += b_high
-        a_low *= b_low
-        error += a_low
-        self._add_rounded(product, error, segments, *spans)
+        self._add_rounded(*split_product(a, b), segments, *spans)
 
     def add_squares(
         self, values: Array, segments: Segments | None = None, *, extent: Extent | None = None
@@ -145,6 +134,10 @@ class ExactSum:
         # An error is at most half a unit in the last place of the greatest product.
         bottom = a.bottom + b.bottom if a.bottom is not None and b.bottom is not None else None
         self._fold(errors, segments, span.top - 53, bottom)
+
+    def add_units(self, count: int, group: int = 0) -> None:
+        """Add a whole number of units to one group."""
+        self._totals[group] += count
 
     def merge(self, other: ExactSum, groups: npt.NDArray[np.intp] | None = None) -> None:
         """Add another sum; its group ``i`` goes to this one's group ``groups[i]``."""
@@ -205,7 +198,7 @@ class ExactSum:
         if len(segments.starts) == 1:
             count = int(np.add.reduce(integers)) - len(integers) * constant
             count = (count + (1 << 63)) % (1 << 64) - (1 << 63)
-            self._totals[segments.groups[0]] += count << (exponent - UNIT)
+            self._totals[segments.groups[0]] += count << (exponent - self.unit)
             return
         counts = np.add.reduceat(integers, segments.starts)
         counts -= segments.counts * np.int64(constant)
@@ -224,13 +217,41 @@ class ExactSum:
         """Add the products whose error is no double one by one, and take them out."""
         far = ~(_near(a) & _near(b))  # zeros too, whatever stands beside them
         for row in np.flatnonzero(far & (a != 0.0) & (b != 0.0)):
-            units = _as_units(float(a[row])) * _as_units(float(b[row]))
+            units = as_units(float(a[row])) * as_units(float(b[row])) << (UNIT - self.unit)
             self._totals[segments.group_of(int(row))] += units
         kept = np.where(far, 0.0, a)
         return kept, kept if b is a else np.where(far, 0.0, b)
 
 
-def _as_units(value: float) -> int:
+def split_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """Give ``a * b`` row by row as the rounded product and its error (Dekker 1971).
+
+    Both are doubles where `far_products` marks nothing.
+    """
+    product = a * b
+    a_high, b_high = _high_half(a), _high_half(b)
+    a_low, b_low = a - a_high, b - b_high
+    # error = ((a_high b_high - product) + a_high b_low + a_low b_high) + a_low b_low
+    error = a_high * b_high
+    error -= product
+    a_high *= b_low
+    error += a_high
+    b_high *= a_low
+    error += b_high
+    a_low *= b_low
+    error += a_low
+    return product, error
+
+
+def far_products(a: Array, b: Array) -> npt.NDArray[np.bool_]:
+    """Mark the rows whose product may have an error that is no double."""
+    if not len(a) or (_is_near(a, _span(a)) and _is_near(b, _span(b))):
+        return np.zeros(len(a), dtype=np.bool_)
+    near: npt.NDArray[np.bool_] = (_near(a) | (a == 0.0)) & (_near(b) | (b == 0.0))
+    return ~near
+
+
+def as_units(value: float) -> int:
     """Give a finite double as a whole number of units of 2**SMALLEST."""
     numerator, denominator = value.as_integer_ratio()
     return (numerator << -SMALLEST) // denominator

@@ -8,7 +8,15 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from lossctl.stats.exact import ExactSum, Extent
+from lossctl.stats.exact import (
+    SMALLEST,
+    UNIT,
+    ExactSum,
+    Extent,
+    as_units,
+    far_products,
+    split_product,
+)
 from lossctl.stats.segments import Segments
 
 Array = npt.NDArray[np.float64]
@@ -50,7 +58,9 @@ class Moments:
         self.weights = ExactSum(groups)
         columns = range(components + weighted)
         pairs = [(i, j) for i in columns for j in columns if i <= j] if products else []
-        self.products = {pair: ExactSum(groups) for pair in pairs}
+        # Weighted, they are products of four doubles and not of two.
+        unit = 2 * UNIT if weighted else UNIT
+        self.products = {pair: ExactSum(groups, unit) for pair in pairs}
 
     def add(
         self,
@@ -74,12 +84,49 @@ class Moments:
             for total, column in zip(self.sums, columns, strict=True):
                 total.add_products(column, weights, segments)
             self.weights.add(weights, segments)
-            columns = [*(weights * column for column in columns), weights]
+            if self.products:
+                self._add_weighted_products(columns, weights, segments)
+            return
         for (i, j), total in self.products.items():
             if i == j:
                 total.add_squares(columns[i], segments)
             else:
                 total.add_products(columns[i], columns[j], segments)
+
+    def _add_weighted_products(
+        self, columns: list[Array], weights: Array, segments: Segments
+    ) -> None:
+        """Add the products of the weighted components with each other and with the weights.
+
+        A weighted component is a double and its rounding error, so that its products with another
+        are four products of doubles, each added exactly.
+        """
+        far = np.logical_or.reduce([far_products(column, weights) for column in columns])
+        if far.any():
+            self._add_far(columns, weights, segments, np.flatnonzero(far))
+            columns = [np.where(far, 0.0, column) for column in columns]
+            weights = np.where(far, 0.0, weights)
+        parts = [
+            tuple(part for part in split_product(column, weights) if part.any())
+            for column in columns
+        ]
+        parts.append((weights,))
+        for (i, j), total in self.products.items():
+            for a in parts[i]:
+                for b in parts[j]:
+                    total.add_products(a, b, segments)
+
+    def _add_far(
+        self, columns: list[Array], weights: Array, segments: Segments, rows: Groups
+    ) -> None:
+        """Add the products of rows so large or so small that doubles do not hold the errors."""
+        for row in rows.tolist():
+            group = segments.group_of(row)
+            weight = as_units(float(weights[row]))
+            values = [weight * as_units(float(column[row])) for column in columns]
+            values.append(weight << -SMALLEST)
+            for (i, j), total in self.products.items():
+                total.add_units(values[i] * values[j], group)
 
     def merge(self, other: Moments, groups: Groups | None = None) -> None:
         """Add another state; its group ``i`` goes to this one's group ``groups[i]``."""

@@ -53,22 +53,43 @@ class Tally:
     """Moments, range, buckets and odd rows of one quantity by group: a commutative monoid."""
 
     def __init__(
-        self, components: int, *, products: bool, buckets: bool = False, groups: int = 1
+        self,
+        components: int,
+        *,
+        products: bool,
+        buckets: bool = False,
+        weighted: bool = False,
+        groups: int = 1,
     ) -> None:
         """Start with no rows in every group."""
-        self.moments = Moments(components, products=products, groups=groups)
-        self.buckets = Buckets() if buckets else None
+        self.moments = Moments(components, products=products, weighted=weighted, groups=groups)
+        self.buckets = Buckets(weighted=weighted) if buckets else None
         self.low = np.full(groups, math.inf)
         self.high = np.full(groups, -math.inf)
         self.clipped_sum = ExactSum(groups)
+        self.odd_weight = ExactSum(groups)
+        """Weight of the rows that are infinite or undefined."""
+        self.weightless = np.zeros(groups, dtype=np.int64)
+        """Number of rows of weight 0, which are counted and have no other part in anything."""
         self.rows: dict[tuple[str, int], Rows] = {}
         """Kind and group to the rows of that kind; absent where there are none."""
 
     def add(
-        self, components: Array, shown: Array, segments: Segments, first_rows: FirstRows
+        self,
+        components: Array,
+        shown: Array,
+        segments: Segments,
+        first_rows: FirstRows,
+        weights: Array | None = None,
     ) -> None:
         """Add rows: components of shape ``(rows,)`` or ``(k, rows)``, shown values ``(rows,)``."""
         if not len(shown):
+            return
+        if weights is not None and not weights.all():
+            idle = segments.take(np.flatnonzero(weights == 0.0))
+            self.weightless[idle.groups] += idle.counts
+            heavy = np.flatnonzero(weights)
+            self._add_some(heavy, components, shown, segments, first_rows, weights)
             return
         lows = np.minimum.reduceat(shown, segments.starts)
         highs = np.maximum.reduceat(shown, segments.starts)
@@ -77,31 +98,58 @@ class Tally:
             self._add_rows("infinite", shown == np.inf, segments, first_rows)
             self._add_rows("negative_infinite", shown == -np.inf, segments, first_rows)
             self._add_rows("undefined", np.isnan(shown), segments, first_rows)
-            finite = np.flatnonzero(np.isfinite(shown))
-            self.add(
-                components[..., finite],
-                shown[finite],
-                segments.take(finite),
-                lambda indices: first_rows(finite[indices]),
-            )
+            finite = np.isfinite(shown)
+            if weights is not None:
+                odd = np.flatnonzero(~finite)
+                self.odd_weight.add(weights[odd], segments.take(odd))
+            rows = np.flatnonzero(finite)
+            self._add_some(rows, components, shown, segments, first_rows, weights)
             return
         groups = segments.groups
         self.low[groups] = np.minimum(self.low[groups], lows)
         self.high[groups] = np.maximum(self.high[groups], highs)
         single = components.ndim == 1
-        self.moments.add(components, None, segments, extent=extent if single else None)
+        self.moments.add(components, weights, segments, extent=extent if single else None)
         if self.buckets is not None:
-            self.buckets.add(shown, segments)
+            self.buckets.add(shown, segments, weights)
+
+    def _add_some(
+        self,
+        rows: Indices,
+        components: Array,
+        shown: Array,
+        segments: Segments,
+        first_rows: FirstRows,
+        weights: Array | None,
+    ) -> None:
+        """Add some of the rows."""
+        self.add(
+            components[..., rows],
+            shown[rows],
+            segments.take(rows),
+            lambda indices: first_rows(rows[indices]),
+            None if weights is None else weights[rows],
+        )
 
     def add_clipped(
-        self, clipped: Mask, shown: Array, segments: Segments, first_rows: FirstRows
+        self,
+        clipped: Mask,
+        shown: Array,
+        segments: Segments,
+        first_rows: FirstRows,
+        weights: Array | None = None,
     ) -> None:
         """Note which rows of a chunk were changed by clipping."""
+        if weights is not None:
+            clipped = clipped & (weights > 0.0)
         indices = np.flatnonzero(clipped)
         if len(indices):
             self._add_rows("clipped", clipped, segments, first_rows)
             finite = indices[np.isfinite(shown[indices])]
-            self.clipped_sum.add(shown[finite], segments.take(finite))
+            if weights is None:
+                self.clipped_sum.add(shown[finite], segments.take(finite))
+            else:
+                self.clipped_sum.add_products(shown[finite], weights[finite], segments.take(finite))
 
     def rows_of(self, kind: str, group: int) -> Rows:
         """Give a group's rows of one of `KINDS`."""
@@ -113,7 +161,9 @@ class Tally:
         into = np.arange(len(other.low)) if groups is None else groups
         np.minimum.at(self.low, into, other.low)
         np.maximum.at(self.high, into, other.high)
+        np.add.at(self.weightless, into, other.weightless)
         self.clipped_sum.merge(other.clipped_sum, groups)
+        self.odd_weight.merge(other.odd_weight, groups)
         if self.buckets is not None and other.buckets is not None:
             self.buckets.merge(other.buckets, groups)
         for (kind, group), rows in other.rows.items():
@@ -126,6 +176,8 @@ class Tally:
             return
         self.moments.grow(groups)
         self.clipped_sum.grow(groups)
+        self.odd_weight.grow(groups)
+        self.weightless = np.pad(self.weightless, (0, more))
         self.low = np.pad(self.low, (0, more), constant_values=math.inf)
         self.high = np.pad(self.high, (0, more), constant_values=-math.inf)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -22,18 +23,26 @@ grouped = st.lists(st.tuples(finite, st.integers(0, 2)), max_size=40)
 Rows = Sequence[tuple[float, int]]
 
 
-def buckets(*chunks: Rows) -> Buckets:
-    """Count the values of chunks."""
-    result = Buckets()
+def buckets(*chunks: Rows, weighted: bool = False) -> Buckets:
+    """Count the values of chunks, with weights that belong to them."""
+    result = Buckets(weighted=weighted)
     for rows in chunks:
         segments, order = Segments.arrange(np.array([group for _, group in rows], dtype=np.intp))
-        result.add(np.array([value for value, _ in rows], dtype=np.float64)[order], segments)
+        values = np.array([value for value, _ in rows], dtype=np.float64)[order]
+        result.add(values, segments, weights_of(values) if weighted else None)
     return result
+
+
+def weights_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Make a positive weight of each value."""
+    weights: npt.NDArray[np.float64] = np.abs(values) % 7.0 + 0.1
+    return weights
 
 
 def spelled(state: Buckets) -> list[list[int]]:
     """Give everything the counts hold."""
-    return [part.tolist() for part in state.table]
+    weights = [] if state.weights is None else [state.weights.units.tolist()]
+    return [part.tolist() for part in state.table] + weights
 
 
 def merged(*states: Buckets) -> Buckets:
@@ -44,15 +53,17 @@ def merged(*states: Buckets) -> Buckets:
     return first  # type: ignore[no-any-return]
 
 
-@given(grouped, grouped, grouped)
-def test_counts_are_a_commutative_monoid(a: Rows, b: Rows, c: Rows) -> None:
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@given(a=grouped, b=grouped, c=grouped)
+def test_counts_are_a_commutative_monoid(a: Rows, b: Rows, c: Rows, weighted: bool) -> None:
     """Any cut and any order of merges give the same counts, and zero is an identity."""
-    x, y, z = buckets(a), buckets(b), buckets(c)
-    everything = spelled(buckets([*a, *b, *c]))
-    assert spelled(buckets(a, b, c)) == everything
+    x, y, z = (buckets(rows, weighted=weighted) for rows in (a, b, c))
+    zero = Buckets(weighted=weighted)
+    everything = spelled(buckets([*a, *b, *c], weighted=weighted))
+    assert spelled(buckets(a, b, c, weighted=weighted)) == everything
     assert spelled(merged(z, x, y)) == spelled(merged(x, merged(y, z))) == everything
-    assert spelled(merged(Buckets(), x)) == spelled(merged(x, Buckets())) == spelled(x)
-    assert spelled(merged(Buckets(), Buckets())) == [[], []]
+    assert spelled(merged(zero, x)) == spelled(merged(x, zero)) == spelled(x)
+    assert spelled(merged(zero, zero)) == [[]] * (2 + weighted)
 
 
 def test_counts_of_many_chunks_are_joined_on_the_way() -> None:
@@ -94,6 +105,23 @@ def test_a_share_that_hits_a_rank_takes_it(share: float, expected: float) -> Non
     """Of the numbers 1 to 100, whatever rounding makes of a hundred times the share."""
     found = buckets([(float(number), 0) for number in range(1, 101)]).quantile(share)
     assert found == pytest.approx(expected, rel=RELATIVE_ERROR, abs=0.0)
+
+
+@given(st.lists(normal, min_size=1, max_size=40), st.integers(0, 1000))
+def test_a_weighted_quantile_is_the_value_that_carries_the_weight_over_the_share(
+    values: list[float], thousandths: int
+) -> None:
+    """The least value up to which the exact sum of the weights is the share of all or more."""
+    assume(max(map(abs, values)) < 1e308)
+    values.sort()
+    weights = [Fraction(weight) for weight in weights_of(np.array(values)).tolist()]
+    wanted = Fraction(thousandths, 1000) * sum(weights)
+    reached = itertools.accumulate(weights)
+    value = next(value for value, sum_ in zip(values, reached, strict=True) if sum_ >= wanted)
+    state = buckets([(value, 0) for value in values], weighted=True)
+    found = state.quantile(thousandths / 1000)
+    assert found == pytest.approx(value, rel=RELATIVE_ERROR, abs=0.0)
+    assert sum(bin_.mass for bin_ in state.bins()) == sum(weights)
 
 
 def test_nothing_has_no_quantile() -> None:

@@ -23,6 +23,8 @@ Array = npt.NDArray[np.float64]
 COMPONENTS = 2
 numbers = st.floats(-1e150, 1e150)
 row_lists = st.lists(st.tuples(numbers, numbers), max_size=12)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+sizes = st.floats(0.0, allow_infinity=False)
 kinds = pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 
 
@@ -174,14 +176,14 @@ def test_the_covariance_of_the_means_is_exact(rows: list[tuple[float, float]]) -
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(-1000, 1000), st.integers(-1000, 1000), st.integers(0, 9)),
-        min_size=2,
-        max_size=25,
-    ).filter(lambda rows: any(weight for *_, weight in rows))
+    st.lists(st.tuples(finite, finite, sizes), min_size=2, max_size=25).filter(
+        lambda rows: any(weight for *_, weight in rows)
+    )
 )
-def test_the_covariance_of_weighted_means_is_exact(rows: list[tuple[int, int, int]]) -> None:
-    """Where products of weights and values are doubles, so is every step before the end."""
+def test_the_covariance_of_weighted_means_is_exact(
+    rows: list[tuple[float, float, float]],
+) -> None:
+    """For any values and any weights, the largest and the smallest doubles among them."""
     table = np.array(rows, dtype=np.float64).T.copy()
     state = Moments(COMPONENTS, products=True, weighted=True)
     state.add(table[:COMPONENTS], table[COMPONENTS])
@@ -189,7 +191,7 @@ def test_the_covariance_of_weighted_means_is_exact(rows: list[tuple[int, int, in
     assert summary.covariance is not None
     expected = exact_covariance(table[:COMPONENTS], table[COMPONENTS])
     assert [list(row) for row in summary.covariance] == expected
-    assert summary.weight == int(table[COMPONENTS].sum())
+    assert summary.weight == sum(map(Fraction, table[COMPONENTS].tolist()), Fraction(0))
 
 
 def test_the_covariance_is_the_one_of_numpy_and_scipy() -> None:
@@ -200,6 +202,27 @@ def test_the_covariance_is_the_one_of_numpy_and_scipy() -> None:
     actual = np.array([[float(entry) for entry in row] for row in covariance])
     np.testing.assert_allclose(actual, np.cov(components) / 200, rtol=1e-12)
     np.testing.assert_allclose(np.sqrt(np.diag(actual)), stats.sem(components, axis=1), rtol=1e-12)
+
+
+def test_a_huge_weight_of_a_zero_is_a_weight_like_any_other() -> None:
+    """Halving the largest doubles overflows, whatever stands beside them."""
+    table = np.array([[0.0, 2.0, 1e308], [1e308, 1e308, 0.0]])
+    state = Moments(1, products=True, weighted=True)
+    state.add(table[0], table[1])
+    summary = state.summary()
+    assert summary.means == (1,)
+    assert summary.covariance == ((Fraction(3, 4),),)
+
+
+def test_no_digit_cancels_where_values_are_far_from_zero() -> None:
+    """A spread of 1 around 1e15: rounding each weighted value would drown it."""
+    values = 1e15 + np.arange(200.0) % 3.0
+    weights = np.random.default_rng(3).uniform(size=200)
+    state = Moments(1, products=True, weighted=True)
+    state.add(values, weights)
+    near = Moments(1, products=True, weighted=True)
+    near.add(values - 1e15, weights)
+    assert state.summary().covariance == near.summary().covariance
 
 
 def test_equal_weights_are_no_weights() -> None:

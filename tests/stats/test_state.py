@@ -30,9 +30,12 @@ SPECS = ["bce:eps=0", "gan_discriminator", "squared_hinge", "mse"]
 Columns = dict[str, Any]
 
 
-@pytest.fixture
+@pytest.fixture(params=[False, True], ids=["plain", "weighted"])
 def plan(
-    write_parquet: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    write_parquet: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[int], Plan]:
     """Plan to measure a file of several tasks, with everything that can be asked for."""
     monkeypatch.setattr(parquet, "FRAGMENT_ROWS", 1)
@@ -40,6 +43,7 @@ def plan(
     columns: Columns = {
         "prediction": rng.uniform(size=ROWS).round(1),
         "target": rng.integers(0, 2, ROWS).astype(np.float64),
+        "weight": rng.integers(0, 3, ROWS) / 3,
         "region": np.array(["north", "south", "east"])[rng.integers(0, 3, ROWS)],
     }
     columns["prediction"][[2, 15, 28]] = np.nan, np.inf, 0.0
@@ -47,11 +51,13 @@ def plan(
     path = write_parquet(tmp_path / "rows.parquet", columns, groups=GROUPS, nulls=nulls)
 
     def make(chunk_rows: int = 4) -> Plan:
+        weight = "weight" if request.param else None
         policies = Policies(
             nulls="drop",
             nonfinite="drop",
             quantiles=(0.5,),
             by=(("region",),),
+            weight=weight,
             chunk_rows=chunk_rows,
         )
         return make_plan([open_source(str(path))], parse(SPECS), Choices(), policies)
@@ -107,6 +113,8 @@ def _fields_of_cell(state: State, name: str, cell: int) -> Iterator[tuple[str, A
     yield "rows", int(moments.rows[cell])
     yield "sums", [total.units[cell] for total in moments.sums]
     yield "products", {pair: total.units[cell] for pair, total in moments.products.items()}
+    yield "weights", [total.units[cell] for total in (moments.weights, tally.odd_weight)]
+    yield "weightless", int(tally.weightless[cell])
     yield "bins", tally.buckets.bins(cell)
 
 

@@ -79,16 +79,23 @@ def test_row_counts_are_a_commutative_monoid(a: Marks, b: Marks, c: Marks) -> No
     assert pickle.loads(pickle.dumps(x)) == x  # noqa: S301 - our own bytes
 
 
-def empty() -> Tally:
+def empty(*, weighted: bool = False) -> Tally:
     """Give the identity of merging."""
-    return Tally(1, products=True, buckets=True, groups=GROUPS)
+    return Tally(1, products=True, buckets=True, weighted=weighted, groups=GROUPS)
 
 
-def tally(rows: Shown, first: int = 0) -> Tally:
+def tally(rows: Shown, first: int = 0, *, weighted: bool = False) -> Tally:
     """Tally a chunk whose first row has the given number."""
-    result = empty()
+    result = empty(weighted=weighted)
     add(result, rows, first)
     return result
+
+
+def weights_of(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Make weights that belong to the losses, 0 among them."""
+    finite = np.where(np.isfinite(losses), losses, 3.3)
+    weights: npt.NDArray[np.float64] = np.floor(np.abs(finite) % 4.0) / 7.0
+    return weights
 
 
 def add(state: Tally, rows: Shown, first: int) -> None:
@@ -99,10 +106,11 @@ def add(state: Tally, rows: Shown, first: int) -> None:
     def first_rows(indices: Indices) -> list[Row]:
         return [row_of(first + number) for number in sorted(order[indices].tolist())[:FIRST]]
 
-    state.add(losses, losses, segments, first_rows)
+    weights = weights_of(losses) if state.moments.weighted else None
+    state.add(losses, losses, segments, first_rows, weights)
     with np.errstate(invalid="ignore"):
         clipped = np.isfinite(losses) & (losses < 0.0)
-    state.add_clipped(clipped, losses, segments, first_rows)
+    state.add_clipped(clipped, losses, segments, first_rows, weights)
 
 
 def fields(state: Tally) -> dict[str, Any]:
@@ -117,7 +125,10 @@ def fields(state: Tally) -> dict[str, Any]:
         "rows": moments.rows.tolist(),
         "sums": [total.units.tolist() for total in moments.sums],
         "products": {pair: total.units.tolist() for pair, total in moments.products.items()},
+        "weights": [moments.weights.units.tolist(), state.odd_weight.units.tolist()],
+        "weightless": state.weightless.tolist(),
         "buckets": None if buckets is None else [part.tolist() for part in buckets.table],
+        "bucket weights": buckets and buckets.weights and buckets.weights.units.tolist(),
     }
 
 
@@ -135,29 +146,56 @@ def merged(*states: Tally) -> Tally:
     return first
 
 
-@given(shown_rows, shown_rows, shown_rows)
-def test_tallies_are_a_commutative_monoid(a: Shown, b: Shown, c: Shown) -> None:
+kinds = pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+
+
+@kinds
+@given(a=shown_rows, b=shown_rows, c=shown_rows)
+def test_tallies_are_a_commutative_monoid(a: Shown, b: Shown, c: Shown, weighted: bool) -> None:
     """Order and grouping of merges change no field, and nothing merged in changes nothing."""
-    x, y, z = tally(a), tally(b, len(a)), tally(c, len(a) + len(b))
+    starts = 0, len(a), len(a) + len(b)
+    x, y, z = (
+        tally(rows, first, weighted=weighted) for rows, first in zip((a, b, c), starts, strict=True)
+    )
+    zero = empty(weighted=weighted)
     everything = fields(merged(x, y, z))
     assert fields(merged(z, x, y)) == everything
     assert fields(merged(x, merged(y, z))) == everything
-    assert fields(merged(empty(), x)) == fields(merged(x, empty())) == fields(x)
-    assert fields(merged(empty(), empty())) == fields(empty())
+    assert fields(merged(zero, x)) == fields(merged(x, zero)) == fields(x)
+    assert fields(merged(zero, zero)) == fields(zero)
     assert fields(copy_of(x)) == fields(x)
 
 
-@given(shown_rows, st.lists(st.integers(0, 16), max_size=4))
-def test_any_cut_of_the_rows_gives_the_same_tally(rows: Shown, cuts: list[int]) -> None:
+@kinds
+@given(rows=shown_rows, cuts=st.lists(st.integers(0, 16), max_size=4))
+def test_any_cut_of_the_rows_gives_the_same_tally(
+    rows: Shown, cuts: list[int], weighted: bool
+) -> None:
     """Chunks of no row and of one row among them, added in turn or merged."""
     ends = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     parts = [(rows[start:stop], start) for start, stop in itertools.pairwise(ends)]
-    whole = fields(tally(rows))
-    state = empty()
+    whole = fields(tally(rows, weighted=weighted))
+    state = empty(weighted=weighted)
     for part, first in parts:
         add(state, part, first)
     assert fields(state) == whole
-    assert fields(merged(*(tally(part, first) for part, first in reversed(parts)))) == whole
+    states = [tally(part, first, weighted=weighted) for part, first in reversed(parts)]
+    assert fields(merged(*states)) == whole
+
+
+@given(shown_rows)
+def test_a_row_without_weight_is_counted_and_has_no_other_part(rows: Shown) -> None:
+    """As if it were not there: not in sums, range, buckets, nor among infinite or clipped rows."""
+    weights = weights_of(np.array([value for value, _ in rows], dtype=np.float64))
+    heavy = [row for row, weight in zip(rows, weights, strict=True) if weight]
+    everything, some = (fields(tally(part, weighted=True)) for part in (rows, heavy))
+    lost = [sum(group == g for _, group in rows) for g in range(GROUPS)]
+    kept = [sum(group == g for _, group in heavy) for g in range(GROUPS)]
+    assert everything.pop("weightless") == [a - b for a, b in zip(lost, kept, strict=True)]
+    assert some.pop("weightless") == [0] * GROUPS
+    for part in (everything, some):
+        part["odd rows"] = {kind: odd.count for kind, odd in part["odd rows"].items()}
+    assert everything == some
 
 
 @given(shown_rows)
