@@ -83,14 +83,21 @@ def apply_policies(
         negative, or the files differ in a shared column.
 
     """
+    present = [(check, chunk.values[check.slot]) for check in checks if check.slot in chunk.values]
+    found = [
+        (check, values, bad)
+        for check, values in present
+        if (bad := check.violations(values)) is not None
+    ]
+    if not (found or chunk.faults or chunk.missing or any(check.partner for check in checks)):
+        return {}
     nothing = np.zeros(chunk.read, dtype=np.bool_)
     null = np.logical_or.reduce([nothing, *chunk.missing.values()])
     infinite = nothing.copy()
     outside: list[tuple[Check, Mask]] = []
-    for check in checks:
-        values = chunk.values.get(check.slot)
-        bad = None if values is None else check.violations(values)
-        if bad is None or not (bad := bad & ~null).any():
+    for check, values, marked in found:
+        bad = marked & ~null
+        if not bad.any():
             continue
         # A NaN names no class, so there is nothing to keep.
         if nonfinite == "error" or (nonfinite == "keep" and check.slot.kind == "class"):

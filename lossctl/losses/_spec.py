@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lossctl.errors import SeveralErrors, SpecError, UsageError, close_to, did_you_mean
@@ -17,13 +18,13 @@ class Spec:
     loss: Loss
     parameters: Mapping[str, Any]
 
-    @property
+    @cached_property
     def label(self) -> str:
         """The canonical text: the name and the parameters that differ from their defaults."""
         defaults = self.loss.defaults()
         return self._text({k: v for k, v in self.parameters.items() if v != defaults[k]})
 
-    @property
+    @cached_property
     def full(self) -> str:
         """The canonical text with every parameter, for signatures."""
         return self._text(self.parameters)

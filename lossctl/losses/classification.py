@@ -60,16 +60,20 @@ def one_hot(target: Array, like: Array) -> Array:
 def cross_entropies(p: Array, target: Array, eps: float) -> Array:
     """Give ``-(t log max(p, eps) + (1 - t) log max(1 - p, eps))`` with one logarithm a row.
 
-    A hard label keeps only one of the two terms; the rows with soft labels are done again in full.
-    The outcome is the same to the last bit.
+    A hard label keeps only one of the two terms, the logarithm of ``|1 - t - p|``; the rows with
+    soft labels are done again in full. The outcome is the same to the last bit.
     """
-    zero, one = target == 0.0, target == 1.0
-    likelihood = 1.0 - p
-    lost = (1.0 - likelihood) - p  # see log_complement
-    np.copyto(likelihood, p, where=~zero)
-    lost *= zero
-    losses = -(log_clipped(likelihood, eps) + lost)
-    soft = np.flatnonzero(~(zero | one))
+    other = 1.0 - target
+    losses = other - p
+    lost = other - losses
+    lost -= p  # see log_complement
+    np.abs(losses, out=losses)
+    np.maximum(losses, eps, out=losses)
+    np.log(losses, out=losses)
+    losses += lost
+    np.negative(losses, out=losses)
+    other *= target
+    soft = np.flatnonzero(other != 0.0)
     t, q = target[soft], p[soft]
     losses[soft] = -(times_log(t, log_clipped(q, eps)) + times_log(1.0 - t, log_complement(q, eps)))
     return losses

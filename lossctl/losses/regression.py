@@ -35,7 +35,8 @@ def mse(prediction: Real, target: Real) -> Array:
     """
     # (t - p)^2
     error = target - prediction
-    return error * error
+    error *= error
+    return error
 
 
 @gradient(mse)
@@ -62,7 +63,8 @@ def rmse(prediction: Real, target: Real) -> Array:
     """
     # (t - p)^2
     error = target - prediction
-    return error * error
+    error *= error
+    return error
 
 
 @gradient(rmse)
@@ -128,10 +130,10 @@ def huber(prediction: Real, target: Real, *, delta: Delta = 1.0) -> Array:
     Smooth L1 is this divided by delta; LightGBM calls delta ``alpha`` and defaults to 0.9.
     """
     # e^2 / 2                  where |e| <= delta
-    # delta (|e| - delta / 2)  elsewhere
+    # delta (|e| - delta / 2)  elsewhere; both are q (|e| - q / 2) with q = min(|e|, delta)
     size = np.abs(target - prediction)
     quadratic = np.minimum(size, delta)
-    return 0.5 * quadratic * quadratic + delta * (size - quadratic)
+    return quadratic * (size - 0.5 * quadratic)
 
 
 @gradient(huber)

@@ -12,6 +12,7 @@ how far down digits can go; two folds reach that in nearly every chunk.
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from fractions import Fraction
@@ -31,7 +32,9 @@ SMALLEST = -1074
 UNIT = 2 * SMALLEST
 """Sums are counted in units of 2**UNIT, fine enough for every product of two doubles."""
 GRID = 4
-"""Exponents of folds are multiples of it, so that chunks add to the same few counters."""
+"""Exponents of folds by group are multiples of it, so that chunks add to the same few counters."""
+SURE = 3
+"""Folds that are made without looking at what is left in between."""
 HUGE = 2.0**960
 """Values from here on would overflow the folding constant; they are added one by one."""
 SPLIT = 134217729.0
@@ -162,16 +165,18 @@ class ExactSum:
     def _fold(self, values: Array, segments: Segments, top: int, bottom: int | None) -> None:
         """Fold values below ``2**top``, all of them multiples of ``2**bottom`` where that is known.
 
-        A fold that reaches the bottom leaves nothing. Where that takes more than two, or nobody
-        knows the bottom, the rest itself says how far down it is to the next digits.
+        A fold that reaches the bottom leaves nothing. Where that takes more than `SURE` of them, or
+        nobody knows the bottom, the rest itself says how far down it is to the next digits.
         """
         # A fold's integers are at most 2**bits, so that the sum of all of them fits. Rounding the
         # exponent down to the grid takes some of the bits.
-        bits = min(51, 62 - len(values).bit_length()) - (GRID - 1)
-        rest, sure = values, bottom is not None
-        while True:
+        grid = 1 if len(segments.starts) == 1 else GRID
+        bits = min(51, 63 - len(values).bit_length()) - (grid - 1)
+        sure = bottom is not None and top - bottom <= SURE * bits
+        rest = values
+        for fold in itertools.count():
             exponent = top - bits
-            exponent = max(exponent - exponent % GRID, SMALLEST)
+            exponent = max(exponent - exponent % grid, SMALLEST)
             last = exponent == SMALLEST or (bottom is not None and exponent <= bottom)
             shift = math.ldexp(1.5, exponent + 52)
             rounded = np.add(rest, shift, out=rest if last and rest is not values else None)
@@ -179,16 +184,15 @@ class ExactSum:
             if last:
                 return
             rounded -= shift
-            if sure:
-                rest, top, sure = np.subtract(rest, rounded, out=rounded), exponent, False
-                continue
             rest = np.subtract(rest, rounded, out=rounded)
+            if sure:
+                top = exponent
+                continue
             size = max(-float(rest.min()), float(rest.max()))
             if not size:
                 return
             top = math.frexp(size)[1]
-            left = np.flatnonzero(rest)
-            if 2 * len(left) < len(rest):
+            if fold and 2 * len(left := np.flatnonzero(rest)) < len(rest):
                 rest, segments = rest[left], segments.take(left)
 
     def _count(self, rounded: Array, shift: float, segments: Segments, exponent: int) -> None:
