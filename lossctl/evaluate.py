@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 
@@ -14,7 +14,8 @@ import numpy.typing as npt
 from lossctl import __version__
 from lossctl.checks import Check, apply_policies
 from lossctl.data.binding import Slot
-from lossctl.data.chunks import Chunk, Piece, Reading, Task, read_chunks, tasks
+from lossctl.data.cells import plain
+from lossctl.data.chunks import Chunk, Column, Piece, Reading, Task, read_chunks, tasks
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.engines.local import Stopped, run
 from lossctl.losses import Spec
@@ -22,8 +23,9 @@ from lossctl.plan import Plan, Policies, make_plan
 from lossctl.report import Report
 from lossctl.state import State, empty_state
 from lossctl.statefile import inputs_of
+from lossctl.stats.extremes import Extremes, Row
 from lossctl.stats.segments import Segments
-from lossctl.stats.tally import FIRST, FirstRows, Row, Rows, Tally
+from lossctl.stats.tally import FIRST, FirstRows, Rows, Tally
 from lossctl.summarise import summarise
 
 __all__ = ["Plan", "Policies", "State", "empty_state", "evaluate", "make_plan"]
@@ -169,10 +171,6 @@ def take_in(
     """
     path, start, _ = task.piece
 
-    def first_rows(indices: Indices) -> list[Row]:
-        numbers = np.sort(chunk.row_numbers(indices))
-        return [(path, start, int(number)) for number in numbers[:FIRST]]
-
     def first_read(indices: Indices) -> list[Row]:
         return [(path, start, chunk.first_row + int(index)) for index in indices[:FIRST]]
 
@@ -182,11 +180,14 @@ def take_in(
     )
     for why, gone in gone_by_reason.items():
         state.dropped.setdefault(why, Rows()).add(np.flatnonzero(gone), first_read)
-    return chunk.arrange(), first_rows
+    names = RowNames(path, start, chunk)
+    return chunk.arrange(), names.first
 
 
 def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
-    segments, first_rows = take_in(plan, plan.checks, task, chunk, state)
+    segments, _ = take_in(plan, plan.checks, task, chunk, state)
+    path, start, _ = task.piece
+    names = RowNames(path, start, chunk, plan.kept)
     for spec in plan.specs:
         values = {role: chunk.values[slot] for role, slot in plan.binding[spec.full].items()}
         tally = state.tallies[spec.full]
@@ -194,7 +195,46 @@ def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
         for what, labels in _labels_seen(spec, plan.binding[spec.full], values):
             key = (spec.full, what)
             state.labels[key] = state.labels.get(key, frozenset()) | labels
-        _measure_loss(spec, values, tally, segments, first_rows, chunk.weights)
+        _measure_loss(spec, values, tally, segments, names, chunk.weights)
+
+
+@dataclass(frozen=True)
+class RowNames:
+    """Names the rows at some indices of a chunk's arrays, or of a part of them."""
+
+    path: str
+    start: int
+    chunk: Chunk
+    columns: tuple[Column, ...] = ()
+    """Columns that are shown of a row."""
+    part: Indices | None = None
+    """The rows of the chunk that are left; None for all."""
+
+    @property
+    def piece(self) -> tuple[str, int]:
+        """The piece of a file that the rows are in."""
+        return self.path, self.start
+
+    def numbers(self, indices: Indices) -> Indices:
+        """Give the numbers of the rows within the piece."""
+        return self.chunk.row_numbers(self._within(indices))
+
+    def first(self, indices: Indices) -> list[Row]:
+        """Name the first few of the rows."""
+        return [(*self.piece, int(number)) for number in np.sort(self.numbers(indices))[:FIRST]]
+
+    def carried(self, indices: Indices) -> list[tuple[Any, ...]]:
+        """Give what is shown of each row, in plain values."""
+        rows = self._within(indices).tolist()
+        columns = [self.chunk.carried[column] for column in self.columns]
+        return [tuple(plain(values[row].as_py()) for values in columns) for row in rows]
+
+    def among(self, rows: Indices) -> RowNames:
+        """Name rows at indices into a part of these."""
+        return replace(self, part=self._within(rows))
+
+    def _within(self, indices: Indices) -> Indices:
+        return indices if self.part is None else self.part[indices]
 
 
 def _labels_seen(
@@ -215,7 +255,7 @@ def _measure_loss(
     values: Mapping[str, Any],
     tally: Tally,
     segments: Segments,
-    first_rows: FirstRows,
+    names: RowNames,
     weights: Array | None,
 ) -> None:
     finish = spec.loss.finish
@@ -223,16 +263,26 @@ def _measure_loss(
     shown = finish.row(components)
     if spec.loss.clipped:
         clipped = _clipped(spec, values, shown)
-        tally.add_clipped(clipped, shown, segments, first_rows, weights)
+        tally.add_clipped(clipped, shown, segments, names.first, weights)
     if finish.counts is not None:
         counted = np.flatnonzero(finish.counts(components))
         components, shown = components[:, counted], shown[counted]
-        segments = segments.take(counted)
+        segments, names = segments.take(counted), names.among(counted)
         weights = None if weights is None else weights[counted]
-        named = lambda indices: first_rows(counted[indices])  # noqa: E731
-        tally.add(components, shown, segments, named, weights)
-    else:
-        tally.add(components, shown, segments, first_rows, weights)
+    tally.add(components, shown, segments, names.first, weights)
+    if tally.worst is not None:
+        _add_worst(tally.worst, shown, segments, names, weights)
+
+
+def _add_worst(
+    worst: Extremes, shown: Array, segments: Segments, names: RowNames, weights: Array | None
+) -> None:
+    """Look for the worst rows; those of weight 0 have no part in anything."""
+    if weights is not None and not weights.all():
+        weighty = np.flatnonzero(weights)
+        shown, segments, names = shown[weighty], segments.take(weighty), names.among(weighty)
+    if len(shown):
+        worst.add(shown, segments, names.piece, names.numbers, names.carried)
 
 
 def _clipped(spec: Spec, values: Mapping[str, Any], shown: Array) -> Mask:

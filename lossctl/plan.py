@@ -9,7 +9,7 @@ from functools import partial
 from lossctl import __version__
 from lossctl.checks import Check, Nonfinite, find_checks
 from lossctl.data.binding import Binding, Choices, Slot, bind, find_columns, is_stacked
-from lossctl.data.chunks import Nulls, Pairing, Reading
+from lossctl.data.chunks import Column, Nulls, Pairing, Reading
 from lossctl.data.kinds import check_type
 from lossctl.data.source import Source
 from lossctl.errors import UsageError
@@ -31,6 +31,10 @@ class Policies:
     """Level of the intervals; None for none."""
     quantiles: tuple[float, ...] = ()
     histogram: bool = False
+    top: int = 0
+    """How many of the rows with the largest losses to name."""
+    keep: tuple[str, ...] = ()
+    """Columns that are shown of such rows."""
     by: tuple[tuple[str, ...], ...] = ()
     """Columns of each slicing asked for; several columns are crossed."""
     weight: str | None = None
@@ -75,6 +79,12 @@ class Plan:
     checks: tuple[Check, ...]
     reading: Reading
     policies: Policies
+
+    @property
+    def kept(self) -> tuple[Column, ...]:
+        """Give the columns that are shown of single rows."""
+        carried = {name: column for column in self.reading.carried for name in column[1:]}
+        return tuple(carried[name] for name in self.policies.keep)
 
     @property
     def settings(self) -> Settings:
@@ -152,7 +162,7 @@ def make_plan(
         policies.chunk_rows or _rows_of_chunk(slots),
         shared,
         find([name for names in policies.by for name in names], purpose="to slice by"),
-        carried=find(carried, purpose="to carry along"),
+        carried=find([*policies.keep, *carried], purpose="to carry along"),
         weight=weight,
     )
     return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)

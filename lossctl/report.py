@@ -46,6 +46,17 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class WorstRow:
+    """A row with one of the largest losses."""
+
+    at: RowRef
+    loss: float
+    """May be infinite."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """What was asked to be shown of the row."""
+
+
+@dataclass(frozen=True)
 class Result:
     """One loss over one slice of the rows."""
 
@@ -67,6 +78,8 @@ class Result:
     quantiles: Mapping[str, float | None] = field(default_factory=dict)
     """Share to the value that bounds it, within `lossctl.stats.buckets.RELATIVE_ERROR`."""
     histogram: tuple[Bin, ...] | None = None
+    worst: tuple[WorstRow, ...] | None = None
+    """Rows with the largest losses, largest first; None where not asked for."""
     infinite: RowCount = field(default_factory=RowCount)
     undefined: RowCount = field(default_factory=RowCount)
     clipped: RowCount = field(default_factory=RowCount)
@@ -170,6 +183,17 @@ def _distribution(result: Result) -> dict[str, Any]:
     return shown
 
 
+def _worst(row: WorstRow) -> dict[str, Any]:
+    reason = None if math.isfinite(row.loss) else "infinite"
+    return {
+        "file": row.at.file,
+        "row": row.at.row,
+        "loss": _number(row.loss),
+        "reason": reason,
+        "columns": dict(row.columns),
+    }
+
+
 def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
@@ -189,6 +213,7 @@ def _result(result: Result) -> dict[str, Any]:
         "min": _number(result.min),
         "max": _number(result.max),
         **_distribution(result),
+        **({} if result.worst is None else {"worst": [_worst(row) for row in result.worst]}),
         "direction": result.direction,
         "infinite": _count(result.infinite),
         "undefined": _count(result.undefined),

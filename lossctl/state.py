@@ -57,5 +57,7 @@ def empty_tally(spec: Spec, policies: Policies, groups: int) -> Tally:
         products=policies.ci is not None,
         buckets=bool(policies.quantiles) or policies.histogram,
         weighted=policies.weight is not None,
+        worst=policies.top,
+        signed=spec.loss.direction == "zero_is_best",
         groups=groups,
     )

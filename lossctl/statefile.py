@@ -25,6 +25,7 @@ from lossctl.plan import Policies, Settings
 from lossctl.report import Report
 from lossctl.state import State, empty_state
 from lossctl.stats.exact import ExactSum
+from lossctl.stats.extremes import Extreme
 from lossctl.stats.tally import Rows, Tally
 from lossctl.summarise import summarise
 
@@ -228,6 +229,8 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "ci": policies.ci,
         "quantiles": list(policies.quantiles),
         "histogram": policies.histogram,
+        "top": policies.top,
+        "keep": list(policies.keep),
         "by": [list(names) for names in policies.by],
         "weight": policies.weight,
         "columns": {loss: dict(roles) for loss, roles in settings.columns.items()},
@@ -242,6 +245,8 @@ def _load(document: Mapping[str, Any]) -> Saved:
         ci=told["ci"],
         quantiles=tuple(told["quantiles"]),
         histogram=told["histogram"],
+        top=told["top"],
+        keep=tuple(told["keep"]),
         by=tuple(tuple(names) for names in told["by"]),
         weight=told["weight"],
     )
@@ -277,6 +282,7 @@ def _tally(tally: Tally) -> dict[str, Any]:
         "high": [value if np.isfinite(value) else None for value in tally.high.tolist()],
         "clipped_sum": _sum(tally.clipped_sum),
         "buckets": buckets,
+        "worst": [] if tally.worst is None else [_extremes(kept) for kept in tally.worst.kept],
         "odd": [[*kind, _rows(rows)] for kind, rows in sorted(tally.rows.items())],
         **(weighted if moments.weighted else {}),
     }
@@ -304,6 +310,9 @@ def _load_tally(tally: Tally, document: Mapping[str, Any]) -> None:
     if tally.buckets is not None:
         table = np.array(document["buckets"], dtype=np.int64).reshape(-1, 2)
         tally.buckets.add_counts(table[:, 0], table[:, 1], masses)
+    if tally.worst is not None:
+        for group, kept in enumerate(document["worst"]):
+            tally.worst.load(group, map(_load_extreme, kept))
     for kind, group, rows in document["odd"]:
         tally.rows[kind, group] = _load_rows(rows)
 
@@ -329,6 +338,16 @@ def _rows(rows: Rows) -> dict[str, Any]:
 
 def _load_rows(document: Mapping[str, Any]) -> Rows:
     return Rows(document["count"], [(path, start, row) for path, start, row in document["first"]])
+
+
+def _extremes(kept: Sequence[Extreme]) -> list[list[Any]]:
+    """Write rows with their values as text, since JSON has no infinity."""
+    return [[repr(value), *row, list(carried)] for value, row, carried in kept]
+
+
+def _load_extreme(document: Sequence[Any]) -> Extreme:
+    value, path, start, row, carried = document
+    return Extreme(float(value), (path, start, row), tuple(carried))
 
 
 def _text(value: Any) -> str:

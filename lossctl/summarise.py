@@ -14,9 +14,10 @@ from lossctl.data.chunks import Piece
 from lossctl.errors import DomainError, InputError, Place
 from lossctl.losses import Role, Spec
 from lossctl.plan import Policies, Settings
-from lossctl.report import Interval, Report, Result, RowCount, RowRef, Rows
+from lossctl.report import Interval, Report, Result, RowCount, RowRef, Rows, WorstRow
 from lossctl.state import State, empty_tally
 from lossctl.stats.buckets import Bin
+from lossctl.stats.extremes import Row
 from lossctl.stats.moments import Summary
 from lossctl.stats.tally import KINDS, Tally
 from lossctl.stats.tally import Rows as CountedRows
@@ -35,8 +36,12 @@ class Places:
 
     def count(self, rows: CountedRows) -> RowCount:
         """Give the report's form of a row count."""
-        refs = (RowRef(path, self.before[path, start] + row + 1) for path, start, row in rows.first)
-        return RowCount(rows.count, tuple(refs))
+        return RowCount(rows.count, tuple(map(self.place, rows.first)))
+
+    def place(self, row: Row) -> RowRef:
+        """Give the report's form of a row."""
+        path, start, number = row
+        return RowRef(path, self.before[path, start] + number + 1)
 
 
 def summarise(settings: Settings, state: State) -> Report:
@@ -190,12 +195,21 @@ def _result(
         max=float(tally.high[group]) + 0.0 if counted else None,
         quantiles=_quantiles(tally, group, policies.quantiles),
         histogram=_histogram(tally, group) if policies.histogram else None,
+        worst=_worst(tally, group, policies, places) if policies.top else None,
         infinite=infinite if infinite.count else negative,
         undefined=undefined,
         clipped=clipped,
         clipped_share=_share(tally, group, total) if single and value is not None else None,
         reason=reason,
         limit=limit,
+    )
+
+
+def _worst(tally: Tally, group: int, policies: Policies, places: Places) -> tuple[WorstRow, ...]:
+    kept = tally.worst.kept[group] if tally.worst else []
+    return tuple(
+        WorstRow(places.place(row), value, dict(zip(policies.keep, carried, strict=True)))
+        for value, row, carried in kept[: policies.top]
     )
 
 

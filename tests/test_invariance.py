@@ -66,6 +66,7 @@ def sliced(columns: Columns) -> Columns:
 EVERYTHING: Mapping[str, Any] = {
     "quantiles": (0.1, 0.5, 0.9),
     "histogram": True,
+    "top": 3,
     "by": (("region",),),
 }
 

@@ -44,6 +44,8 @@ CUTS = (0, 1, 9, 22, ROWS)
 EVERYTHING: Mapping[str, Any] = {
     "quantiles": (0.1, 0.5, 0.9),
     "histogram": True,
+    "top": 3,
+    "keep": ("half", "region"),
     "by": (("region",), ("region", "half")),
 }
 
@@ -78,9 +80,9 @@ def comparable(report: Report, rows_before: Mapping[str, tuple[str, int]]) -> di
     """Give all of a report but the facts of the run, its rows named as in the whole table."""
 
     def renamed(part: Any) -> Any:
-        if isinstance(part, dict) and part.keys() == {"file", "row"}:
+        if isinstance(part, dict) and part.keys() >= {"file", "row"}:
             whole, before = rows_before[Path(part["file"]).name]
-            return {"file": whole, "row": part["row"] + before}
+            return part | {"file": whole, "row": part["row"] + before}
         if isinstance(part, dict):
             return {name: renamed(value) for name, value in part.items()}
         return [renamed(value) for value in part] if isinstance(part, list) else part

@@ -23,6 +23,8 @@ def evaluate_files(
     ci: opt.Ci = "0.95",
     quantiles: opt.Quantiles = None,
     histogram: opt.Histogram = False,
+    top: opt.Top = 0,
+    keep: opt.Keep = None,
     format: opt.Format = "table",
     output: opt.Output = None,
     report: opt.Reports = None,
@@ -54,50 +56,40 @@ def evaluate_files(
       lossctl eval predictions.parquet targets.parquet -l rmse -f value
       lossctl eval scores.csv -l 'huber:delta=1.5' -p yhat -t y -f json -o report.json
     """
-    from lossctl.checks import Nonfinite
     from lossctl.cli.keeper import Keeper
     from lossctl.cli.output import Outputs
+    from lossctl.cli.planning import plan_files
     from lossctl.cli.progress import progress_of
-    from lossctl.data.binding import Choices
-    from lossctl.data.chunks import Nulls
-    from lossctl.data.columns import check_named
-    from lossctl.data.grouped import group_files
-    from lossctl.data.source import open_sources
-    from lossctl.engines.local import usable_cores
     from lossctl.errors import Gathered
-    from lossctl.evaluate import Policies, evaluate, make_plan
-    from lossctl.losses import parse
+    from lossctl.evaluate import evaluate
 
     files = [path for path in (predictions, targets) if path is not None]
     wrong = Gathered()
     outputs = wrong.of(
         Outputs.plan, format, output, report, color=color, others=[*files, state_out]
     )
-    specs = wrong.of(parse, losses)
-    told = wrong.of(opt.columns, pred, target, col) or {}
-    slicings = tuple(opt.names(columns) for columns in by or ())
-    policies = Policies(
-        nulls=wrong.of(opt.one_of, "--nulls", nulls, Nulls),
-        nonfinite=wrong.of(opt.one_of, "--nonfinite", nonfinite, Nonfinite),
-        ci=wrong.of(opt.confidence, ci),
-        quantiles=wrong.of(opt.shares, quantiles),
+    plan = plan_files(
+        wrong,
+        files,
+        losses,
+        pred=pred,
+        target=target,
+        col=col,
+        group=group,
+        positive=positive,
+        classes=classes,
+        nulls=nulls,
+        nonfinite=nonfinite,
+        by=by,
+        ci=ci,
+        quantiles=quantiles,
         histogram=histogram,
-        by=slicings,
+        top=top,
+        keep=wrong.of(opt.kept, keep, top) or (),
         weight=weight,
-        jobs=jobs or usable_cores(),
+        jobs=jobs,
         chunk_rows=chunk_rows,
     )
-    sources = wrong.of(open_sources, files)
-    if sources:
-        named = [*told.values(), *(name for s in slicings for name in s)]
-        wrong.of(check_named, sources, named if weight is None else [*named, weight])
-    wrong.settle()
-    choices = Choices(told, positive, opt.names(classes))
-    if group is not None:
-        sources, choices = group_files(
-            specs, sources, group, choices, nulls=policies.nulls, nonfinite=policies.nonfinite
-        )
-    plan = make_plan(sources, specs, choices, policies)
     keeper = Keeper(plan, state_out, resume=resume)
     with progress_of(plan, shown=not (quiet or no_progress)) as progress:
         found = evaluate(plan, progress, done=keeper.done, checkpoint=keeper.save)

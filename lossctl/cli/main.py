@@ -15,6 +15,7 @@ from lossctl.cli import eval as eval_command
 from lossctl.cli import losses as losses_command
 from lossctl.cli import merge as merge_command
 from lossctl.cli import schema as schema_command
+from lossctl.cli import worst as worst_command
 from lossctl.cli.stderr import show_error, show_usage_error
 from lossctl.errors import Bug, Exit, LossctlError, SystemRefusal
 
@@ -55,6 +56,7 @@ def program(
 
 
 app.command("eval", epilog=EPILOG)(eval_command.evaluate_files)
+app.command("worst", epilog=EPILOG)(worst_command.show_worst)
 app.command("merge", epilog=EPILOG)(merge_command.merge_states)
 app.command("losses")(losses_command.show_losses)
 app.command("schema")(schema_command.show_schema)

@@ -131,6 +131,19 @@ Quantiles = Annotated[
 Histogram = Annotated[
     bool, option("--histogram", help="Counts by order of magnitude, in the JSON report.")
 ]
+Top = Annotated[
+    int,
+    option("--top", metavar="N", min=0, help="Name the N rows with the largest losses as well."),
+]
+Keep = Annotated[
+    list[str] | None,
+    option(
+        "--keep",
+        metavar="COLUMNS",
+        help="Columns to show of single rows, such as a,b; repeatable.",
+        autocompletion=complete_columns,
+    ),
+]
 Format = Annotated[
     str,
     option(
@@ -236,6 +249,25 @@ def shares(text: str | None) -> tuple[float, ...]:
 def names(text: str | None) -> tuple[str, ...]:
     """Read names between commas."""
     return tuple(name.strip() for name in text.split(",")) if text else ()
+
+
+def joined(texts: list[str] | None) -> tuple[str, ...]:
+    """Read names between commas from several texts, each name once."""
+    return tuple(dict.fromkeys(name for text in texts or () for name in names(text)))
+
+
+def kept(texts: list[str] | None, top: int) -> tuple[str, ...]:
+    """Read the columns to show of single rows.
+
+    Raises
+    ------
+    UsageError
+        No single rows are shown.
+
+    """
+    if texts and not top:
+        raise UsageError("--keep shows columns of the rows that --top names", hint="add --top 10")
+    return joined(texts)
 
 
 def columns(pred: str | None, target: str | None, given: list[str] | None) -> dict[str, str]:

@@ -68,8 +68,10 @@ class Outputs:
         wrong.settle()
         return cls(format, path, tuple(pairs), _colored(color))
 
-    def write(self, report: Report, *, quiet: bool) -> None:
+    def write(self, report: Report, *, quiet: bool, worst: bool = False) -> None:
         """Write the further reports, then the document, then notes on stderr.
+
+        With ``worst`` the document shows the worst rows instead of the results.
 
         Raises
         ------
@@ -79,7 +81,7 @@ class Outputs:
             A format cannot show the report; nothing is written.
 
         """
-        style = Style(color=self.color and self.path is None)
+        style = Style(color=self.color and self.path is None, worst=worst)
         document = render(report, self.format, style)
         further = [(Path(target), render(report, name, Style())) for name, target in self.reports]
         for target, text in further:

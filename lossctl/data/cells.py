@@ -126,7 +126,7 @@ class Cells:
         coded = column
         if not pa.types.is_dictionary(column.type):
             coded = column.dictionary_encode()
-        values = [_plain(value) for value in coded.dictionary.to_pylist()]
+        values = [_category(value) for value in coded.dictionary.to_pylist()]
         known = [numbers.setdefault(value, len(numbers)) for value in values]
         missing = buffers.nulls(coded.indices)
         indices = buffers.view(coded.indices)
@@ -152,15 +152,22 @@ def _integer_codes(numbers: dict[Any, int], offsets: Codes, low: int) -> Codes:
     return table[offsets]
 
 
-def _plain(value: Any) -> Any:
-    """Give a value as JSON knows it."""
+def plain(value: Any) -> Any:
+    """Give a value as JSON knows it, lists and records value by value."""
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
-    if isinstance(value, dt.timedelta | bytes) or hasattr(value, "as_tuple"):
-        return str(value)
     if isinstance(value, float):
-        # Many tools store whole numbers as floats where some are missing; 1.0 is the slice 1.
-        if value.is_integer() and abs(value) < 2**53:
-            return int(value)
         return value if math.isfinite(value) else str(value)
-    return value
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, dict):
+        return {str(name): plain(part) for name, part in value.items()}
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _category(value: Any) -> Any:
+    """Give the plain value that a slice is named by."""
+    # Many tools store whole numbers as floats where some are missing; 1.0 is the slice 1.
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return plain(value)

@@ -17,6 +17,8 @@ class Style:
     width: int | None = None
     """Columns of the terminal; None off a terminal, where nothing is ever cut."""
     color: bool = False
+    worst: bool = False
+    """Whether the worst rows are the result, instead of what comes after it."""
 
 
 def render(report: Report, name: str, style: Style) -> str:

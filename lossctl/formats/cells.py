@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +33,33 @@ def columns(report: Report) -> dict[str, list[str]]:
     return {heading: cells for heading, cells in found.items() if any(cells)}
 
 
+def worst_columns(result: Result) -> dict[str, list[str]]:
+    """Give the columns of a result's worst rows by heading."""
+    rows = result.worst or ()
+    names = list(rows[0].columns) if rows else []
+    return {
+        "": [str(place) for place in range(1, len(rows) + 1)],
+        "file": [row.at.file for row in rows],
+        "row": [str(row.at.row) for row in rows],
+        "loss": [number(row.loss) for row in rows],
+        **{name: [_text(row.columns[name]) for row in rows] for name in names},
+    }
+
+
+def worst_title(result: Result) -> str:
+    """Name the worst rows of a result, as in ``worst rows of mae, region=eu``."""
+    return "worst rows of " + ", ".join(filter(None, [result.loss, slice_name(result.slice)]))
+
+
 def slice_name(values: Mapping[str, Any]) -> str:
     """Name a slice, as in ``region=eu, year=2024``; the whole has no name."""
     return ", ".join(
         f"{name}={'null' if value is None else value}" for name, value in values.items()
     )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def number(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from lossctl.formats import Style
+from lossctl.formats import Style, worst
 from lossctl.report import Report
 
 BEFORE = ("loss",)
@@ -14,8 +14,9 @@ AFTER = ("direction", "clipped", "reason")
 
 
 def render(report: Report, style: Style) -> str:
-    """Give the results as CSV with a header line."""
-    del style
+    """Give the results, or their worst rows, as CSV with a header line."""
+    if style.worst:
+        return _worst_rows(report)
     results = report.to_dict()["results"]
     slices = list(dict.fromkeys(name for result in results for name in result["slice"]))
     shares = list(results[0].get("quantiles", {})) if results else []
@@ -31,4 +32,27 @@ def render(report: Report, style: Style) -> str:
         cells = [flat[name] for name in fixed]
         sliced = [result["slice"].get(name) for name in slices]
         writer.writerow((*cells[: len(BEFORE)], *sliced, *cells[len(BEFORE) :]))
+    return text.getvalue()
+
+
+def _worst_rows(report: Report) -> str:
+    """Give a line a row; the columns asked for keep their names unless those are taken."""
+    rows = list(worst.records(report))
+    slices = list(dict.fromkeys(name for row in rows for name in row["slice"]))
+    asked = list(dict.fromkeys(name for row in rows for name in row["columns"]))
+    first, *fixed = (name for name in worst.FIXED if name != "slice")
+    taken = (first, *fixed, *slices)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    sliced = [f"slice_{name}" if name in worst.FIXED else name for name in slices]
+    writer.writerow((first, *sliced, *fixed, *(f"column_{n}" if n in taken else n for n in asked)))
+    for row in rows:
+        writer.writerow(
+            (
+                row[first],
+                *(row["slice"].get(name) for name in slices),
+                *(row[name] for name in fixed),
+                *(row["columns"].get(name) for name in asked),
+            )
+        )
     return text.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 from rich import box
 from rich.console import Console
@@ -10,17 +11,26 @@ from rich.table import Table
 from rich.text import Text
 
 from lossctl.formats import Style
-from lossctl.formats.cells import columns
+from lossctl.formats.cells import columns, worst_columns, worst_title
 from lossctl.report import Report
 
 UNBOUNDED = 1 << 20
-LEFT = ("loss", "slice", "best")
+LEFT = ("loss", "slice", "best", "file")
 
 
 def render(report: Report, style: Style) -> str:
-    """Draw the results; cells are plain text, never markup."""
+    """Draw the results and their worst rows; cells are plain text, never markup."""
+    parts = [] if style.worst else [_draw(columns(report), style)]
+    parts += [
+        f"{worst_title(result)}\n\n{_draw(worst_columns(result), style)}"
+        for result in report.results
+        if result.worst
+    ]
+    return "\n".join(parts)
+
+
+def _draw(shown: Mapping[str, list[str]], style: Style) -> str:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    shown = columns(report)
     for heading in shown:
         table.add_column(heading, justify="left" if heading in LEFT else "right", no_wrap=True)
     for cells in zip(*shown.values(), strict=True):

@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from lossctl.stats.buckets import Buckets
 from lossctl.stats.exact import ExactSum
+from lossctl.stats.extremes import Extremes, Order, Row
 from lossctl.stats.moments import Moments
 from lossctl.stats.segments import Segments
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Row = tuple[str, int, int]
-"""File, start of a piece of it, and row within the piece: ordered like the rows of each file."""
 Indices = npt.NDArray[np.intp]
 FirstRows = Callable[[Indices], list[Row]]
 """Names the first few of the rows at some indices of a chunk's arrays."""
@@ -59,9 +58,15 @@ class Tally:
         products: bool,
         buckets: bool = False,
         weighted: bool = False,
+        worst: int = 0,
+        signed: bool = False,
         groups: int = 1,
     ) -> None:
-        """Start with no rows in every group."""
+        """Start with no rows in every group.
+
+        ``worst`` rows are kept with the largest value, or of a ``signed`` quantity with the
+        largest absolute one.
+        """
         self.moments = Moments(components, products=products, weighted=weighted, groups=groups)
         self.buckets = Buckets(weighted=weighted) if buckets else None
         self.low = np.full(groups, math.inf)
@@ -71,6 +76,8 @@ class Tally:
         """Weight of the rows that are infinite or undefined."""
         self.weightless = np.zeros(groups, dtype=np.int64)
         """Number of rows of weight 0, which are counted and have no other part in anything."""
+        order: Order = "largest_absolute" if signed else "largest"
+        self.worst = Extremes(worst, order, groups) if worst else None
         self.rows: dict[tuple[str, int], Rows] = {}
         """Kind and group to the rows of that kind; absent where there are none."""
 
@@ -166,6 +173,8 @@ class Tally:
         self.odd_weight.merge(other.odd_weight, groups)
         if self.buckets is not None and other.buckets is not None:
             self.buckets.merge(other.buckets, groups)
+        if self.worst is not None and other.worst is not None:
+            self.worst.merge(other.worst, groups)
         for (kind, group), rows in other.rows.items():
             self.rows.setdefault((kind, int(into[group])), Rows()).merge(rows)
 
@@ -178,6 +187,8 @@ class Tally:
         self.clipped_sum.grow(groups)
         self.odd_weight.grow(groups)
         self.weightless = np.pad(self.weightless, (0, more))
+        if self.worst is not None:
+            self.worst.grow(groups)
         self.low = np.pad(self.low, (0, more), constant_values=math.inf)
         self.high = np.pad(self.high, (0, more), constant_values=-math.inf)
 

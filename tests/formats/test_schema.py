@@ -29,6 +29,7 @@ COMMANDS = {
     "slices": ["-l", "mse,bce", *POLICIES, "drop", "-g", "part", "-g", "part,target"],
     "no intervals": ["-l", "rmse", *POLICIES, "drop", "--ci", "off"],
     "quantiles": ["-l", "mae", *POLICIES, "drop", "--quantiles", "0,0.5,1", "--histogram"],
+    "worst": ["-l", "bce:eps=0,mbe", *POLICIES, "drop", "--top", "3", "--keep", "part,target"],
     "populations": ["-l", "gan_discriminator,gan_generator", *POLICIES, "drop"],
     "constant": ["-l", "mbe", *POLICIES, "drop", "-p", "constant"],
 }
@@ -97,7 +98,7 @@ def test_a_report_that_lacks_or_misspells_anything_does_not_fit(
     validator = jsonschema.Draft202012Validator(schema)
     report["results"] = report["results"][:2]
     free = {"slice", "columns", "quantiles", "dropped"}
-    optional = {"quantiles", "histogram"}
+    optional = {"quantiles", "histogram", "worst"}
     for path in places(report):
         *above, last = path
         if not isinstance(last, str) or free & set(above):

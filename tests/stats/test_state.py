@@ -56,6 +56,8 @@ def plan(
             nulls="drop",
             nonfinite="drop",
             quantiles=(0.5,),
+            top=2,
+            keep=("region",),
             by=(("region",),),
             weight=weight,
             chunk_rows=chunk_rows,
@@ -115,6 +117,8 @@ def _fields_of_cell(state: State, name: str, cell: int) -> Iterator[tuple[str, A
     yield "products", {pair: total.units[cell] for pair, total in moments.products.items()}
     yield "weights", [total.units[cell] for total in (moments.weights, tally.odd_weight)]
     yield "weightless", int(tally.weightless[cell])
+    assert tally.worst is not None
+    yield "worst", tally.worst.kept[cell]
     yield "bins", tally.buckets.bins(cell)
 
 

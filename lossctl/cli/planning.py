@@ -1,0 +1,86 @@
+"""From options to a plan: what every command that measures files has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lossctl.cli import options as opt
+
+if TYPE_CHECKING:
+    from lossctl.errors import Gathered
+    from lossctl.plan import Plan
+
+
+def plan_files(
+    wrong: Gathered,
+    files: Sequence[str],
+    losses: list[str],
+    *,
+    pred: str | None = None,
+    target: str | None = None,
+    col: list[str] | None = None,
+    group: str | None = None,
+    positive: str | None = None,
+    classes: str | None = None,
+    nulls: str = "error",
+    nonfinite: str = "error",
+    by: list[str] | None = None,
+    ci: str = "off",
+    quantiles: str | None = None,
+    histogram: bool = False,
+    top: int = 0,
+    keep: Sequence[str] = (),
+    weight: str | None = None,
+    jobs: int | None = None,
+    chunk_rows: int | None = None,
+) -> Plan:
+    """Read the texts of the options, open the files and bind the losses to their columns.
+
+    Raises
+    ------
+    LossctlError
+        All that is wrong, along with what is gathered in ``wrong`` already.
+
+    """
+    from lossctl.checks import Nonfinite
+    from lossctl.data.binding import Choices
+    from lossctl.data.chunks import Nulls
+    from lossctl.data.columns import check_named
+    from lossctl.data.grouped import group_files
+    from lossctl.data.source import open_sources
+    from lossctl.engines.local import usable_cores
+    from lossctl.losses import parse
+    from lossctl.plan import Policies, make_plan
+
+    specs = wrong.of(parse, losses)
+    told = wrong.of(opt.columns, pred, target, col) or {}
+    slicings = tuple(opt.names(columns) for columns in by or ())
+    policies = Policies(
+        nulls=wrong.of(opt.one_of, "--nulls", nulls, Nulls),
+        nonfinite=wrong.of(opt.one_of, "--nonfinite", nonfinite, Nonfinite),
+        ci=wrong.of(opt.confidence, ci),
+        quantiles=wrong.of(opt.shares, quantiles),
+        histogram=histogram,
+        top=top,
+        keep=tuple(keep),
+        by=slicings,
+        weight=weight,
+        jobs=jobs or usable_cores(),
+        chunk_rows=chunk_rows,
+    )
+    sources = wrong.of(open_sources, files)
+    if sources:
+        sliced = [name for names in slicings for name in names]
+        wrong.of(
+            check_named,
+            sources,
+            [*told.values(), *sliced, *keep, *([] if weight is None else [weight])],
+        )
+    wrong.settle()
+    choices = Choices(told, positive, opt.names(classes))
+    if group is not None:
+        sources, choices = group_files(
+            specs, sources, group, choices, nulls=policies.nulls, nonfinite=policies.nonfinite
+        )
+    return make_plan(sources, specs, choices, policies)
