@@ -50,6 +50,7 @@ def as_json(loss: Loss) -> dict[str, Any]:
             for parameter in loss.parameters
         ],
         "gradient": list(loss.with_respect_to),
+        "curvature": loss.curvature is not None,
         "populations": list(loss.populations),
         "reference": loss.reference,
         "equivalents": dict(loss.equivalents),
@@ -96,6 +97,7 @@ def explain(loss: Loss) -> str:
             (f"{p.name}={p.show(p.default)}", p.range, p.text) for p in loss.parameters
         )
     gradient = f"with respect to {', '.join(loss.with_respect_to)}" if loss.gradient else "none"
+    gradient += ", and curvature" if loss.curvature else ""
     direction = "zero is best" if loss.direction == "zero_is_best" else "lower is better"
     facts = [("Direction", direction), ("Gradient", gradient)]
     if loss.populations:

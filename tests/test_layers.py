@@ -19,6 +19,7 @@ ABOVE = ("formats", "gates", "api", "cli")
 
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "errors": (),
+    "whole": (),
     "report": ("stats", "frame"),
     "frame": (),
     "losses": ("errors",),
@@ -35,6 +36,7 @@ evaluation, which may import all but what stands above it, and the command line,
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "errors": (),
+    "whole": (),
     "report": (),
     "frame": (),
     "losses": ("numpy",),

@@ -15,6 +15,7 @@ from lossctl.cli.stderr import note
 from lossctl.errors import Gathered, OutputError, Place, UsageError
 from lossctl.formats import FORMATS, Style, render
 from lossctl.report import Report
+from lossctl.whole import whole_file
 
 When = Literal["auto", "always", "never"]
 
@@ -127,7 +128,8 @@ def write_whole(path: Path, text: str) -> None:
         if _is_special(path):
             path.write_bytes(data)
         else:
-            _replace(path.resolve(), data)
+            with whole_file(path) as file:
+                file.write(data)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -179,23 +181,6 @@ def _check_free(path: Path, taken: Sequence[str]) -> None:
 def _is_special(path: Path) -> bool:
     """Tell whether something stands there that must not be replaced by a file."""
     return path.exists() and not path.is_file()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write beside the file and put the result in its place, with its permissions if it has any."""
-    umask = os.umask(0)
-    os.umask(umask)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".lossctl-", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(mode)
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 def _colored(color: str) -> bool:

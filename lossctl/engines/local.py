@@ -33,7 +33,7 @@ def run(
     A failing step stops the run. Of several failures the one of the earliest task is raised, so
     that the same input gives the same error on any number of threads.
     """
-    _keep_freed_memory()
+    keep_freed_memory()
     if jobs == 1 or len(tasks) == 1:
         for task in tasks:
             yield step(task, lambda: False)
@@ -48,7 +48,7 @@ def run(
         raise failures[min(failures)]
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Make the C library keep freed memory instead of giving it back and fetching it anew.
 
     Every chunk frees arrays of the same sizes as the next one needs. glibc raises its thresholds

@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 
 from lossctl.errors import SpecError
-from lossctl.losses._declare import REGISTRY, Loss, Parameter, Role, gradient, loss
+from lossctl.losses._declare import REGISTRY, Loss, Parameter, Role, curvature, gradient, loss
 from lossctl.losses._domains import Domain, Ragged
 from lossctl.losses._spec import Spec, find, parse
 
@@ -27,6 +27,7 @@ __all__ = [
     "Ragged",
     "Role",
     "Spec",
+    "curvature",
     "find",
     "gradient",
     "loss",

@@ -137,6 +137,8 @@ class Loss:
     """Names of the two samples that may come as two files of different length."""
     gradient: Gradient | None = None
     with_respect_to: tuple[str, ...] = ()
+    curvature: Gradient | None = None
+    """The second derivative by each single value of the first role of `with_respect_to`."""
 
     @property
     def summary(self) -> str:
@@ -274,6 +276,20 @@ def gradient(of: Loss, *, wrt: tuple[str, ...] = ()) -> Callable[[Gradient], Gra
     def declare(function: Gradient) -> Gradient:
         of.gradient = function
         of.with_respect_to = wrt or (of.roles[0].name,)
+        return function
+
+    return declare
+
+
+def curvature(of: Loss) -> Callable[[Gradient], Gradient]:
+    """Declare the second derivative of a row's loss by each value of the role of its gradient.
+
+    The decorated function takes what the kernel takes and gives an array in the shape of the
+    role; of a vector role, the diagonal of the matrix of second derivatives.
+    """
+
+    def declare(function: Gradient) -> Gradient:
+        of.curvature = function
         return function
 
     return declare

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lossctl.losses._declare import gradient, loss
+from lossctl.losses._declare import curvature, gradient, loss
 from lossctl.losses._domains import Array, Binary, Probability, Score
 from lossctl.losses._finish import RATIO, SUM_OF_RATIOS
 from lossctl.losses._logs import log_clipped, log_complement, sigmoid, softplus, times_log
@@ -66,6 +66,12 @@ def _(prediction: Array, target: Array, *, eps: float) -> Array:
     return np.where(target == 1.0, -log_slope(prediction, eps), log_slope(1.0 - prediction, eps))
 
 
+@curvature(gan_discriminator)
+def _(prediction: Array, target: Array, *, eps: float) -> Array:
+    likelihood = np.where(target == 1.0, prediction, 1.0 - prediction)
+    return log_slope(likelihood, eps) ** 2
+
+
 @loss(
     formula="mean over real(softplus(-z)) + mean over generated(softplus(z))",
     reference=GOODFELLOW,
@@ -94,6 +100,11 @@ def _(prediction: Array, target: Array) -> Array:
     return np.where(target == 1.0, -sigmoid(-prediction), sigmoid(prediction))
 
 
+@curvature(gan_discriminator_logits)
+def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return sigmoid(prediction) * sigmoid(-prediction)
+
+
 @loss(
     formula="mean over generated(-log max(p, eps))",
     reference=GOODFELLOW,
@@ -114,6 +125,11 @@ def gan_generator(prediction: Probability, target: Binary = GENERATED, *, eps: E
 @gradient(gan_generator)
 def _(prediction: Array, target: Array, *, eps: float) -> Array:
     return times_log(is_generated(target, prediction), -log_slope(prediction, eps))
+
+
+@curvature(gan_generator)
+def _(prediction: Array, target: Array, *, eps: float) -> Array:
+    return times_log(is_generated(target, prediction), log_slope(prediction, eps) ** 2)
 
 
 @loss(
@@ -142,6 +158,12 @@ def _(prediction: Array, target: Array) -> Array:
     return times_log(is_generated(target, prediction), -sigmoid(-prediction))
 
 
+@curvature(gan_generator_logits)
+def _(prediction: Array, target: Array) -> Array:
+    bend = sigmoid(prediction) * sigmoid(-prediction)
+    return times_log(is_generated(target, prediction), bend)
+
+
 @loss(
     formula="mean over generated(log max(1 - p, eps))",
     reference=GOODFELLOW,
@@ -166,6 +188,11 @@ def _(prediction: Array, target: Array, *, eps: float) -> Array:
     return times_log(is_generated(target, prediction), -log_slope(1.0 - prediction, eps))
 
 
+@curvature(gan_generator_saturating)
+def _(prediction: Array, target: Array, *, eps: float) -> Array:
+    return times_log(is_generated(target, prediction), -(log_slope(1.0 - prediction, eps) ** 2))
+
+
 @loss(
     formula="mean over generated(-softplus(z))",
     reference=GOODFELLOW,
@@ -188,6 +215,12 @@ def gan_generator_saturating_logits(prediction: Score, target: Binary = GENERATE
 @gradient(gan_generator_saturating_logits)
 def _(prediction: Array, target: Array) -> Array:
     return times_log(is_generated(target, prediction), -sigmoid(prediction))
+
+
+@curvature(gan_generator_saturating_logits)
+def _(prediction: Array, target: Array) -> Array:
+    bend = sigmoid(prediction) * sigmoid(-prediction)
+    return times_log(is_generated(target, prediction), -bend)
 
 
 def log_slope(p: Array, eps: float) -> Array:

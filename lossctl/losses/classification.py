@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from lossctl.losses._declare import CLIP, gradient, loss
+from lossctl.losses._declare import CLIP, curvature, gradient, loss
 from lossctl.losses._domains import (
     Array,
     ClassLabel,
@@ -109,6 +109,14 @@ def _(prediction: Array, target: Array, *, eps: float) -> Array:
     return negative - positive
 
 
+@curvature(bce)
+def _(prediction: Array, target: Array, *, eps: float) -> Array:
+    rest = 1.0 - prediction
+    positive = np.where((prediction < eps) | (target == 0.0), 0.0, target / prediction**2)
+    negative = np.where((rest < eps) | (target == 1.0), 0.0, (1.0 - target) / rest**2)
+    return positive + negative
+
+
 @loss(
     formula="mean(softplus(z) - t z)",
     reference=GOOD,
@@ -131,6 +139,11 @@ def bce_logits(prediction: Score, target: SoftBinary) -> Array:
 @gradient(bce_logits)
 def _(prediction: Array, target: Array) -> Array:
     return sigmoid(prediction) - target
+
+
+@curvature(bce_logits)
+def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return sigmoid(prediction) * sigmoid(-prediction)
 
 
 @loss(
@@ -161,6 +174,12 @@ def _(prediction: Array, target: Array, *, eps: float) -> Array:
     return np.where((prediction < eps) | (weights == 0.0), 0.0, -weights / prediction)
 
 
+@curvature(cross_entropy)
+def _(prediction: Array, target: Array, *, eps: float) -> Array:
+    weights = one_hot(target, prediction)
+    return np.where((prediction < eps) | (weights == 0.0), 0.0, weights / prediction**2)
+
+
 @loss(
     formula="mean(logsumexp(z) - sum_k t_k z_k)",
     reference=GOOD,
@@ -185,6 +204,12 @@ def _(prediction: Array, target: Array) -> Array:
     return softmax(prediction) * weights.sum(axis=1, keepdims=True) - weights
 
 
+@curvature(cross_entropy_logits)
+def _(prediction: Array, target: Array) -> Array:
+    shares = softmax(prediction)
+    return shares * (1.0 - shares) * one_hot(target, prediction).sum(axis=1, keepdims=True)
+
+
 @loss(
     formula="mean(max(0, 1 - t z)), t in {-1, +1}",
     reference=CORTES,
@@ -207,6 +232,11 @@ def _(prediction: Array, target: Array) -> Array:
     return np.where(sign * prediction < 1.0, -sign, 0.0)
 
 
+@curvature(hinge)
+def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return np.zeros_like(prediction)
+
+
 @loss(
     formula="mean(max(0, 1 - t z)^2), t in {-1, +1}",
     reference=CORTES,
@@ -225,6 +255,11 @@ def squared_hinge(prediction: Score, target: Sign) -> Array:
 def _(prediction: Array, target: Array) -> Array:
     sign = signs(target)
     return -2.0 * sign * np.maximum(1.0 - sign * prediction, 0.0)
+
+
+@curvature(squared_hinge)
+def _(prediction: Array, target: Array) -> Array:
+    return np.where(signs(target) * prediction < 1.0, 2.0, 0.0)
 
 
 Kind = Annotated[
@@ -267,6 +302,11 @@ def _(prediction: Array, target: Array, *, kind: str, margin: float) -> Array:
     true = one_hot(target, prediction)
     slopes = active - true * active.sum(axis=1, keepdims=True)
     return slopes if kind == "crammer_singer" else slopes / prediction.shape[1]
+
+
+@curvature(multiclass_hinge)
+def _(prediction: Array, target: Array, *, kind: str, margin: float) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return np.zeros_like(prediction)
 
 
 def _shortfalls(scores: Array, classes: Array, margin: float) -> Array:

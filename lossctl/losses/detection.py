@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from lossctl.losses._boxes import BoxFormat, Overlap, slopes_by_format
-from lossctl.losses._declare import gradient, loss
+from lossctl.losses._declare import curvature, gradient, loss
 from lossctl.losses._domains import (
     UNIT,
     Array,
@@ -132,6 +132,21 @@ def _(prediction: Array, target: Array, *, gamma: float, alpha: float | None) ->
     if_true = miss**gamma * (gamma * hit * softplus(-prediction) + miss)
     if_false = hit**gamma * (gamma * miss * softplus(prediction) + hit)
     return negative * if_false - positive * if_true
+
+
+@curvature(focal_logits)
+def _(prediction: Array, target: Array, *, gamma: float, alpha: float | None) -> Array:
+    positive, negative = class_weights(target, alpha)
+    hit, miss = sigmoid(prediction), sigmoid(-prediction)
+    if_true = focal_bend(hit, miss, softplus(-prediction), gamma)
+    if_false = focal_bend(miss, hit, softplus(prediction), gamma)
+    return positive * if_true + negative * if_false
+
+
+def focal_bend(hit: Array, miss: Array, surprise: Array, gamma: float) -> Array:
+    """Differentiate ``miss^gamma surprise`` twice by the logit, with ``surprise = -log hit``."""
+    inner = (2.0 * gamma + 1.0) * miss - gamma * surprise * (miss - gamma * hit)
+    return miss**gamma * hit * inner
 
 
 @loss(

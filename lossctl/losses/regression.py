@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from lossctl.losses._declare import gradient, loss
+from lossctl.losses._declare import curvature, gradient, loss
 from lossctl.losses._domains import Array, Interval, Real
 from lossctl.losses._finish import ROOT
 
@@ -44,6 +44,11 @@ def _(prediction: Array, target: Array) -> Array:
     return 2.0 * (prediction - target)
 
 
+@curvature(mse)
+def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return np.full_like(prediction, 2.0)
+
+
 @loss(
     formula="sqrt(mean((t - p)^2))",
     reference="Gauss 1823, Theoria combinationis observationum erroribus minimis obnoxiae",
@@ -72,6 +77,11 @@ def _(prediction: Array, target: Array) -> Array:
     return 2.0 * (prediction - target)
 
 
+@curvature(rmse)
+def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return np.full_like(prediction, 2.0)
+
+
 @loss(
     formula="mean(t - p)",
     reference="Willmott 1982, doi:10.1175/1520-0477(1982)063<1309:SCOTEO>2.0.CO;2",
@@ -91,6 +101,11 @@ def mbe(prediction: Real, target: Real) -> Array:
 @gradient(mbe)
 def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all gradients share a shape
     return np.full_like(prediction, -1.0)
+
+
+@curvature(mbe)
+def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return np.zeros_like(prediction)
 
 
 @loss(
@@ -116,6 +131,11 @@ def _(prediction: Array, target: Array) -> Array:
     return np.sign(prediction - target)
 
 
+@curvature(mae)
+def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return np.zeros_like(prediction)
+
+
 @loss(
     formula="mean(e^2 / 2 if |e| <= delta else delta (|e| - delta / 2)), e = t - p",
     reference="Huber 1964, doi:10.1214/aoms/1177703732",
@@ -139,3 +159,8 @@ def huber(prediction: Real, target: Real, *, delta: Delta = 1.0) -> Array:
 @gradient(huber)
 def _(prediction: Array, target: Array, *, delta: float) -> Array:
     return np.clip(prediction - target, -delta, delta)
+
+
+@curvature(huber)
+def _(prediction: Array, target: Array, *, delta: float) -> Array:
+    return (np.abs(prediction - target) <= delta).astype(np.float64)

@@ -252,6 +252,64 @@ def test_a_loss_without_gradient_is_a_step(loss: Loss) -> None:
     assert bool(loss.with_respect_to) == (loss.gradient is not None)
 
 
+# Curvatures
+
+
+def bends(spec: Spec, columns: Columns) -> Array:
+    """Give the declared second derivatives."""
+    assert spec.loss.curvature is not None
+    result = spec.loss.curvature(**columns, **spec.parameters)
+    assert isinstance(result, np.ndarray)
+    return result
+
+
+def test_a_curvature_is_the_slope_of_the_gradient(
+    spec: Spec, soft_targets: bool, draw: Draw
+) -> None:
+    """Second derivatives agree with differences of the gradient wherever that has no kink."""
+    if spec.loss.curvature is None:
+        return
+    columns = draw(spec.loss, ROWS, soft_targets=soft_targets)
+    (role,) = spec.loss.with_respect_to
+    values, found = columns[role], bends(spec, columns).ravel()
+    assert found.shape == values.ravel().shape
+
+    def slope(positions: Indices, step: float) -> Array:
+        there = values.copy()
+        there.reshape(-1)[positions] += step
+        return slopes(spec, columns | {role: there})[role].reshape(-1)[positions]
+
+    expected, smooth = np.zeros_like(found), np.zeros(found.shape, dtype=np.bool_)
+    for positions, _ in coordinates(values):
+        coarse, fine = (
+            (slope(positions, step) - slope(positions, -step)) / (2.0 * step)
+            for step in (STEP / 8, STEP / 16)
+        )
+        expected[positions] = (4.0 * fine - coarse) / 3.0
+        smooth[positions] = np.abs(coarse - fine) < 1e-5 * (1.0 + np.abs(fine))
+    assert smooth.mean() > 0.6, "too many kinks to tell anything"
+    np.testing.assert_allclose(found[smooth], expected[smooth], rtol=1e-5, atol=1e-6)
+
+
+def test_a_curvature_is_pure_and_row_by_row(
+    spec: Spec, soft_targets: bool, draw: Draw, take_rows: TakeRows
+) -> None:
+    """The bits of a row are the same alone and among all, and the inputs are left alone."""
+    if spec.loss.curvature is None:
+        return
+    columns = draw(spec.loss, ROWS, soft_targets=soft_targets)
+    before = {role: bits(*parts_of(values)) for role, values in columns.items()}
+    whole = bends(spec, columns)
+    rows = [take_rows(columns, np.array([row])) for row in range(ROWS)]
+    assert bits(np.concatenate([bends(spec, row) for row in rows])) == bits(whole)
+    assert {role: bits(*parts_of(values)) for role, values in columns.items()} == before
+
+
+def test_a_loss_with_curvature_has_a_gradient_by_one_role(loss: Loss) -> None:
+    """The two go together, so that boosting can use them."""
+    assert loss.curvature is None or len(loss.with_respect_to) == 1
+
+
 # Bad data
 
 
