@@ -115,14 +115,18 @@ def apply_policies(
     faults += _unequal_lengths(checks, chunk, task, null | dropped)
     faults += _wrong_weights(chunk, task, weight, null | dropped)
     if faults:
-        raise _error(min(faults, key=lambda fault: fault.row), task, chunk)
+        chunk.faults = [min(faults, key=lambda fault: fault.row)]
+        raise _error(chunk.faults[0], task, chunk)
     if null.any() or dropped.any():
         chunk.drop(null | dropped)
     return {why: gone for why, gone in (("null", null), ("nonfinite", dropped)) if gone.any()}
 
 
 def _error(fault: Fault, task: Task, chunk: Chunk) -> LossctlError:
-    place = place_of(task, chunk.first_row + fault.row, fault.part, fault.column)
+    if chunk.origin is not None:
+        place = chunk.origin.place(fault.row, fault.part, fault.column)
+    else:
+        place = place_of(task, chunk.first_row + fault.row, fault.part, fault.column)
     return fault.error(fault.message, hint=fault.hint, place=place)
 
 

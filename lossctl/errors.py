@@ -44,12 +44,16 @@ class Place:
     row: int | None = None
     """Row number in the file, counted from 1 without the header."""
     column: str | None = None
+    key: tuple[Any, ...] = ()
+    """The row's key, where rows are paired by key."""
 
     def __str__(self) -> str:
         """Join the known parts, as in ``preds.csv, row 17, column 'p'``."""
         parts = [] if self.file is None else [self.file]
         if self.row is not None:
             parts.append(f"row {self.row}")
+        if self.key:
+            parts.append(f"key {', '.join(map(repr, self.key))}")
         if self.column is not None:
             parts.append(f"column {self.column!r}")
         return ", ".join(parts)
@@ -83,6 +87,8 @@ class LossctlError(Exception):
             for name in ("file", "row", "column")
             if (value := getattr(self.place, name)) is not None
         }
+        if self.place.key:
+            place["key"] = list(self.place.key) if len(self.place.key) > 1 else self.place.key[0]
         return {
             "error": self.slug,
             "message": self.message,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,10 @@ from lossctl.data.binding import Slot
 from lossctl.data.cells import plain
 from lossctl.data.chunks import Chunk, Column, Piece, Reading, Task, read_chunks, tasks
 from lossctl.data.csv import QuotedLineBreak
+from lossctl.data.joined import Pairs
+from lossctl.data.pairing import Pairing, refusal
 from lossctl.engines.local import Stopped, run
+from lossctl.errors import LossctlError
 from lossctl.losses import Spec
 from lossctl.plan import Plan, Policies, make_plan
 from lossctl.report import Report
@@ -81,13 +85,38 @@ def measure(plan: Plan, task: Task, stopped: Stopped, progress: Progress | None 
     state = empty_state(plan.settings)
     state.read[task.piece] = 0
     with np.errstate(all="ignore"):  # infinities are counted, not warned of
-        for chunk in read_chunks(task, plan.reading, state.cells):
-            if stopped():
-                break
-            _measure_chunk(plan, task, chunk, state)
+        for chunk in each_chunk(plan, task, stopped, state):
+            with faults_kept(chunk, state):
+                _measure_chunk(plan, task, chunk, state)
             if progress is not None:
                 progress.advance(chunk.read)
     return state
+
+
+def each_chunk(work: Work, task: Task, stopped: Stopped, state: State) -> Iterator[Chunk]:
+    """Read a task's chunks until a run is stopped, and count what was not paired on the way."""
+    for chunk in read_chunks(task, work.reading, state.cells):
+        if stopped():
+            return
+        if chunk.pairs is None:
+            yield chunk
+            continue
+        state.pairs.merge(chunk.pairs)
+        if lost := chunk.pairs.lost.count:
+            state.read[task.piece] += lost
+            state.dropped.setdefault("unmatched", Rows()).merge(chunk.pairs.lost)
+
+
+@contextlib.contextmanager
+def faults_kept(chunk: Chunk, state: State) -> Iterator[None]:
+    """Keep the fault of a row in no order: another task may find an earlier row."""
+    try:
+        yield
+    except LossctlError as error:
+        if chunk.origin is None or not chunk.faults:
+            raise
+        fault = int(chunk.origin.rows[0][chunk.faults[0].row]), error
+        state.pairs.merge(Pairs(fault=fault))
 
 
 class Collected(Protocol):
@@ -96,6 +125,10 @@ class Collected(Protocol):
     @property
     def read(self) -> dict[Piece, int]:
         """Rows read of each piece of the input."""
+
+    @property
+    def pairs(self) -> Pairs:
+        """What became of the keys, where rows are paired by key."""
 
     def merge(self, other: Self) -> object:
         """Add another state of the same plan."""
@@ -126,21 +159,42 @@ def collect(
 ) -> Kept:
     """Run a step over every task that is not in ``done`` and merge what they give.
 
-    ``seen`` is handed the state so far after every task.
+    ``seen`` is handed the state so far after every task; rows that are paired by key come in no
+    order, so that a state of some of them is nothing to go on from, and it is not handed on.
+
+    Raises
+    ------
+    PairingError
+        Keys repeat or have no match where that is not allowed.
+
     """
 
-    def run_over(todo: Sequence[Task], state: Kept) -> Kept:
+    def run_over(state: Kept, *, in_order: bool) -> Kept:
+        todo = tasks(work.reading, in_order=in_order)
         left = [task for task in todo if task.piece not in state.read]
+        by_key = work.reading.pairing == "key"
+        if left and by_key:
+            left = _pair_by_key(work, left[0], in_order=in_order)
         for part in run(left, step, work.policies.jobs):
             state.merge(part)
-            if seen is not None:
+            if seen is not None and not by_key:
                 seen(state)
+        if error := refusal(state.pairs, work.reading):
+            raise error
         return state
 
     try:
-        return run_over(tasks(work.reading, in_order=False), fresh() if done is None else done)
+        return run_over(fresh() if done is None else done, in_order=False)
     except QuotedLineBreak:
-        return run_over(tasks(work.reading, in_order=True), fresh())
+        return run_over(fresh(), in_order=True)
+
+
+def _pair_by_key(work: Work, whole: Task, *, in_order: bool) -> list[Task]:
+    """Bring the rows of all files together; each task that this gives holds some of the keys."""
+    pairing = Pairing(work.reading, in_order=in_order)
+    for _ in run(pairing.work, pairing.take_in, work.policies.jobs):
+        pass
+    return pairing.tasks(whole)
 
 
 class _Keep:
@@ -172,7 +226,7 @@ def take_in(
     path, start, _ = task.piece
 
     def first_read(indices: Indices) -> list[Row]:
-        return [(path, start, chunk.first_row + int(index)) for index in indices[:FIRST]]
+        return [chunk.name(int(index), (path, start)) for index in indices[:FIRST]]
 
     state.read[task.piece] += chunk.read
     gone_by_reason = apply_policies(
@@ -221,13 +275,19 @@ class RowNames:
 
     def first(self, indices: Indices) -> list[Row]:
         """Name the first few of the rows."""
-        return [(*self.piece, int(number)) for number in np.sort(self.numbers(indices))[:FIRST]]
+        places = np.sort(self.chunk.places(self._within(indices)))[:FIRST]
+        return [self.chunk.name(int(place), self.piece) for place in places]
 
     def carried(self, indices: Indices) -> list[tuple[Any, ...]]:
-        """Give what is shown of each row, in plain values."""
+        """Give what is shown of each row, in plain values; its key goes first."""
         rows = self._within(indices).tolist()
         columns = [self.chunk.carried[column] for column in self.columns]
-        return [tuple(plain(values[row].as_py()) for values in columns) for row in rows]
+        shown = [tuple(plain(values[row].as_py()) for values in columns) for row in rows]
+        if self.chunk.origin is None:
+            return shown
+        places = self.chunk.places(self._within(indices)).tolist()
+        keys = [self.chunk.origin.key(place) for place in places]
+        return [(*key, *values) for key, values in zip(keys, shown, strict=True)]
 
     def among(self, rows: Indices) -> RowNames:
         """Name rows at indices into a part of these."""

@@ -9,7 +9,8 @@ from functools import partial
 from lossctl import __version__
 from lossctl.checks import Check, Nonfinite, find_checks
 from lossctl.data.binding import Binding, Choices, Slot, bind, find_columns, is_stacked
-from lossctl.data.chunks import Column, Nulls, Pairing, Reading
+from lossctl.data.chunks import Column, Missing, Nulls, Pairing, Reading
+from lossctl.data.keys import find_keys
 from lossctl.data.kinds import check_type
 from lossctl.data.source import Source
 from lossctl.errors import UsageError
@@ -39,6 +40,12 @@ class Policies:
     """Columns of each slicing asked for; several columns are crossed."""
     weight: str | None = None
     """Column of the rows' weights; None where every row counts alike."""
+    keys: tuple[str, ...] = ()
+    """Columns to pair files by, as `lossctl.data.keys.find_keys` reads them; none for position."""
+    missing: Missing = "error"
+    """What to do about keys that not every file has."""
+    min_match_rate: float = 0.0
+    """Least share of the distinct keys that every file must have."""
     jobs: int = 1
     chunk_rows: int | None = None
     """Rows held at a time; None for as many as fit into the cache."""
@@ -60,7 +67,9 @@ class Settings:
         parts = [
             f"lossctl {__version__}",
             *(spec.full for spec in self.specs),
-            f"pairing={self.pairing.replace(' ', '-')}",
+            *(f"key={key}" for key in policies.keys),
+            *([] if policies.keys else [f"pairing={self.pairing.replace(' ', '-')}"]),
+            *([f"missing={policies.missing}"] if policies.keys else []),
             f"nulls={policies.nulls}",
             f"nonfinite={policies.nonfinite}",
             *(f"by={','.join(names)}" for names in policies.by),
@@ -115,6 +124,32 @@ def _shown(slot: Slot, spec: Spec) -> list[str] | str:
     return f"{slot.constant:g}"
 
 
+def _pairing(sources: Sequence[Source], policies: Policies, *, stacked: bool) -> Pairing:
+    if not policies.keys:
+        if policies.missing != "error" or policies.min_match_rate:
+            raise UsageError("--missing and --min-match-rate need --key COLUMN to pair files by")
+        return "one file" if len(sources) == 1 else "populations" if stacked else "position"
+    if len(sources) == 1:
+        raise UsageError("--key pairs files, but there is one only", hint="leave out --key")
+    if stacked:
+        raise UsageError("--key: two files of two populations are not paired at all")
+    return "key"
+
+
+def _check_keys(reading: Reading) -> None:
+    """Refuse a key that is a number as well, in a format that reads a column in one way only."""
+    for number, source in enumerate(reading.sources):
+        as_numbers = {name for part, name in reading.as_numbers if part == number}
+        for slot in reading.numbers:
+            if slot.source == number and slot.kind not in ("class", "positive"):
+                as_numbers.update(slot.columns)
+        for key in reading.keys:
+            name = key.names[number]
+            if name in as_numbers and source.types[name] is None:
+                message = f"--key {key}: the column {name!r} is read as numbers already"
+                raise UsageError(message, hint="a key that is text cannot fill a role as well")
+
+
 def make_plan(
     sources: Sequence[Source],
     specs: Sequence[Spec],
@@ -138,9 +173,7 @@ def make_plan(
         names = ", ".join(spec.label for spec, two in zip(specs, stacked, strict=True) if not two)
         message = f"two files of two populations cannot be paired row by row as well ({names})"
         raise UsageError(message, hint="evaluate those losses in a run of their own")
-    pairing: Pairing = (
-        "one file" if len(sources) == 1 else "populations" if all(stacked) else "position"
-    )
+    pairing = _pairing(sources, policies, stacked=all(stacked))
     binding = bind(specs, sources, choices)
     slots = dict.fromkeys(slot for roles in binding.values() for slot in roles.values())
     find = partial(find_columns, sources, in_all=pairing == "populations")
@@ -164,5 +197,9 @@ def make_plan(
         find([name for names in policies.by for name in names], purpose="to slice by"),
         carried=find([*policies.keep, *carried], purpose="to carry along"),
         weight=weight,
+        keys=find_keys(sources, policies.keys),
+        missing=policies.missing,
+        min_match_rate=policies.min_match_rate,
     )
+    _check_keys(reading)
     return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)

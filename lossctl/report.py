@@ -25,6 +25,8 @@ class RowRef:
     file: str
     row: int
     """Counted from 1, without the header."""
+    key: tuple[Any, ...] = ()
+    """The row's key, where rows are paired by key."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,27 @@ class Result:
 
 
 @dataclass(frozen=True)
+class MatchedFile:
+    """One of several files that are paired by key."""
+
+    rows: int
+    unmatched: RowCount
+    """Rows whose key is not in every other file."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How the rows of several files were paired by key."""
+
+    key: tuple[str, ...]
+    matched: int
+    """Keys that every file has."""
+    rate: float
+    """Their share of all distinct keys."""
+    files: tuple[MatchedFile, ...]
+
+
+@dataclass(frozen=True)
 class Rows:
     """What became of the rows that were read: ``read == scored + dropped``."""
 
@@ -98,6 +121,7 @@ class Rows:
     scored: int
     dropped: Mapping[str, RowCount]
     clipped: int = 0
+    matching: Matching | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +148,7 @@ class Report:
                 "scored": self.rows.scored,
                 "dropped": {why: _count(n) for why, n in self.rows.dropped.items()},
                 "clipped": self.rows.clipped,
+                **_matching(self.rows.matching),
             },
             "results": [_result(result) for result in self.results],
             "warnings": list(self.warnings),
@@ -165,8 +190,28 @@ def digest(stable: Mapping[str, Any]) -> str:
 
 
 def _count(rows: RowCount) -> dict[str, Any]:
-    first = [{"file": ref.file, "row": ref.row} for ref in rows.first]
-    return {"count": rows.count, "first": first}
+    return {"count": rows.count, "first": [_ref(ref) for ref in rows.first]}
+
+
+def _ref(ref: RowRef) -> dict[str, Any]:
+    shown: dict[str, Any] = {"file": ref.file, "row": ref.row}
+    if ref.key:
+        shown["key"] = list(ref.key) if len(ref.key) > 1 else ref.key[0]
+    return shown
+
+
+def _matching(matching: Matching | None) -> dict[str, Any]:
+    if matching is None:
+        return {}
+    files = [{"rows": file.rows, "unmatched": _count(file.unmatched)} for file in matching.files]
+    return {
+        "matching": {
+            "key": list(matching.key),
+            "matched": matching.matched,
+            "rate": matching.rate,
+            "files": files,
+        }
+    }
 
 
 def _distribution(result: Result) -> dict[str, Any]:
@@ -186,8 +231,7 @@ def _distribution(result: Result) -> dict[str, Any]:
 def _worst(row: WorstRow) -> dict[str, Any]:
     reason = None if math.isfinite(row.loss) else "infinite"
     return {
-        "file": row.at.file,
-        "row": row.at.row,
+        **_ref(row.at),
         "loss": _number(row.loss),
         "reason": reason,
         "columns": dict(row.columns),

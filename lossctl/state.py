@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from lossctl.data.cells import Cells
 from lossctl.data.chunks import Piece
+from lossctl.data.joined import Pairs
 from lossctl.losses import Spec
 from lossctl.plan import Policies, Settings
 from lossctl.stats.tally import Rows, Tally
@@ -27,6 +28,8 @@ class State:
     dropped: dict[str, Rows]
     labels: dict[tuple[str, str], frozenset[float]]
     """Spec and role to the labels seen, where their coding is judged over the whole input."""
+    pairs: Pairs = field(default_factory=Pairs)
+    """What became of the keys, where rows are paired by key."""
 
     def merge(self, other: State) -> Groups:
         """Add another state of the same plan; gives the number here of each of its cells."""
@@ -34,11 +37,13 @@ class State:
         for name, tally in other.tallies.items():
             self.tallies[name].grow(len(self.cells.keys))
             self.tallies[name].merge(tally, groups)
-        self.read |= other.read
+        for piece, count in other.read.items():
+            self.read[piece] = self.read.get(piece, 0) + count
         for why, rows in other.dropped.items():
             self.dropped.setdefault(why, Rows()).merge(rows)
         for role, seen in other.labels.items():
             self.labels[role] = self.labels.get(role, frozenset()) | seen
+        self.pairs.merge(other.pairs)
         return groups
 
 

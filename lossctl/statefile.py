@@ -18,6 +18,7 @@ import numpy as np
 
 from lossctl import __version__
 from lossctl.data.chunks import Piece
+from lossctl.data.joined import Pairs
 from lossctl.data.source import Source
 from lossctl.errors import InputError, LossctlError, Place
 from lossctl.losses import parse
@@ -122,6 +123,7 @@ def dump(saved: Saved) -> str:
         "read": [[*piece, rows] for piece, rows in sorted(state.read.items())],
         "dropped": {why: _rows(rows) for why, rows in sorted(state.dropped.items())},
         "labels": [[*role, sorted(seen)] for role, seen in sorted(state.labels.items())],
+        "pairs": _pairs(state.pairs),
         "cells": [list(key) for key in state.cells.keys],
         "tallies": {name: _tally(tally) for name, tally in state.tallies.items()},
     }
@@ -233,6 +235,9 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "keep": list(policies.keep),
         "by": [list(names) for names in policies.by],
         "weight": policies.weight,
+        "keys": list(policies.keys),
+        "missing": policies.missing,
+        "min_match_rate": policies.min_match_rate,
         "columns": {loss: dict(roles) for loss, roles in settings.columns.items()},
     }
 
@@ -249,6 +254,9 @@ def _load(document: Mapping[str, Any]) -> Saved:
         keep=tuple(told["keep"]),
         by=tuple(tuple(names) for names in told["by"]),
         weight=told["weight"],
+        keys=tuple(told["keys"]),
+        missing=told["missing"],
+        min_match_rate=told["min_match_rate"],
     )
     specs = tuple(parse(told["losses"]))
     settings = Settings(specs, told["pairing"], policies, told["columns"])
@@ -256,6 +264,7 @@ def _load(document: Mapping[str, Any]) -> Saved:
     state.read = {(path, start, stop): rows for path, start, stop, rows in document["read"]}
     state.dropped = {why: _load_rows(rows) for why, rows in document["dropped"].items()}
     state.labels = {(spec, role): frozenset(seen) for spec, role, seen in document["labels"]}
+    state.pairs = _load_pairs(document["pairs"])
     for key in document["cells"]:
         state.cells.number(tuple(key))
     for name, tally in state.tallies.items():
@@ -332,12 +341,32 @@ def _load_sum(total: ExactSum, texts: Sequence[str]) -> None:
         total.units[group] = int(digits, 16) << int(zeros)
 
 
+def _pairs(pairs: Pairs) -> dict[str, Any]:
+    return {
+        "read": sorted(pairs.read.items()),
+        "unmatched": [[source, _rows(rows)] for source, rows in sorted(pairs.unmatched.items())],
+        "lost": _rows(pairs.lost),
+    }
+
+
+def _load_pairs(document: Mapping[str, Any]) -> Pairs:
+    # A state with repeated keys is never saved.
+    return Pairs(
+        read=dict(document["read"]),
+        unmatched={source: _load_rows(rows) for source, rows in document["unmatched"]},
+        lost=_load_rows(document["lost"]),
+    )
+
+
 def _rows(rows: Rows) -> dict[str, Any]:
     return {"count": rows.count, "first": [list(row) for row in rows.first]}
 
 
 def _load_rows(document: Mapping[str, Any]) -> Rows:
-    return Rows(document["count"], [(path, start, row) for path, start, row in document["first"]])
+    return Rows(
+        document["count"],
+        [(path, start, row, *key) for path, start, row, *key in document["first"]],
+    )
 
 
 def _extremes(kept: Sequence[Extreme]) -> list[list[Any]]:

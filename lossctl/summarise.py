@@ -14,7 +14,17 @@ from lossctl.data.chunks import Piece
 from lossctl.errors import DomainError, InputError, Place
 from lossctl.losses import Role, Spec
 from lossctl.plan import Policies, Settings
-from lossctl.report import Interval, Report, Result, RowCount, RowRef, Rows, WorstRow
+from lossctl.report import (
+    Interval,
+    MatchedFile,
+    Matching,
+    Report,
+    Result,
+    RowCount,
+    RowRef,
+    Rows,
+    WorstRow,
+)
 from lossctl.state import State, empty_tally
 from lossctl.stats.buckets import Bin
 from lossctl.stats.extremes import Row
@@ -40,8 +50,9 @@ class Places:
 
     def place(self, row: Row) -> RowRef:
         """Give the report's form of a row."""
-        path, start, number = row
-        return RowRef(path, self.before[path, start] + number + 1)
+        path, start, number, *key = row
+        # Rows that are paired by key are numbered within their files to begin with.
+        return RowRef(path, self.before.get((path, start), 0) + number + 1, tuple(key))
 
 
 def summarise(settings: Settings, state: State) -> Report:
@@ -62,7 +73,8 @@ def summarise(settings: Settings, state: State) -> Report:
         for group, names, tallies in _slices(settings, state, slicing)
         for spec in settings.specs
     )
-    rows = replace(rows, clipped=max((r.clipped.count for r in results), default=0))
+    clipped = max((r.clipped.count for r in results), default=0)
+    rows = replace(rows, clipped=clipped, matching=_matching(settings, state, places))
     return Report(
         signature=settings.signature(rows.scored),
         columns=settings.columns,
@@ -98,6 +110,19 @@ def account(specs: Sequence[Spec], state: State) -> tuple[Places, Rows]:
         reasons = " and ".join(dropped)
         raise InputError(f"no row is left: all {read} are dropped ({reasons})")
     return places, Rows(read, scored, dropped)
+
+
+def _matching(settings: Settings, state: State, places: Places) -> Matching | None:
+    """Say how many keys were matched, and which rows of each file were not."""
+    if settings.pairing != "key":
+        return None
+    pairs = state.pairs
+    files = tuple(
+        MatchedFile(read, places.count(pairs.unmatched.get(source, CountedRows())))
+        for source, read in sorted(pairs.read.items())
+    )
+    matched = min((file.rows - file.unmatched.count for file in files), default=0)
+    return Matching(settings.policies.keys, matched, matched / (matched + pairs.lost.count), files)
 
 
 def standing(settings: Settings, state: State) -> str:
@@ -207,8 +232,13 @@ def _result(
 
 def _worst(tally: Tally, group: int, policies: Policies, places: Places) -> tuple[WorstRow, ...]:
     kept = tally.worst.kept[group] if tally.worst else []
+    width = len(policies.keys)
     return tuple(
-        WorstRow(places.place(row), value, dict(zip(policies.keep, carried, strict=True)))
+        WorstRow(
+            places.place((*row, *carried[:width])),
+            value,
+            dict(zip(policies.keep, carried[width:], strict=True)),
+        )
         for value, row, carried in kept[: policies.top]
     )
 
@@ -283,11 +313,25 @@ def _rows_in_words(count: int) -> str:
     return f"{count} row{'s' * (count != 1)}"
 
 
+def _unmatched_in_words(keys: int, matching: Matching) -> str:
+    """Say how many keys were dropped, and how many rows of each file that were."""
+    files = "; ".join(
+        f"{file.unmatched.count} of {_rows_in_words(file.rows)} of {first.file}"
+        f" (first: row {first.row}, key {', '.join(map(repr, first.key))})"
+        for file in matching.files
+        for first in file.unmatched.first[:1]
+    )
+    return f"{keys - matching.matched} of {keys} keys dropped, not in every file: {files}"
+
+
 def _warnings(rows: Rows, results: Sequence[Result]) -> tuple[str, ...]:
     warnings = [
         f"{count.count} of {_rows_in_words(rows.read)} dropped ({why})"
         for why, count in rows.dropped.items()
+        if why != "unmatched"
     ]
+    if rows.matching is not None and rows.matching.rate < 1.0:
+        warnings.append(_unmatched_in_words(rows.read, rows.matching))
     for result in (result for result in results if not result.slice):
         if result.clipped.count:
             share = result.clipped_share

@@ -20,6 +20,10 @@ def evaluate_files(
     nulls: opt.Nulls = "error",
     nonfinite: opt.Nonfinite = "error",
     by: opt.By = None,
+    key: opt.Keys = None,
+    missing: opt.Missing = "error",
+    duplicates: opt.Duplicates = "error",
+    min_match_rate: opt.MinMatchRate = 0.0,
     ci: opt.Ci = "0.95",
     quantiles: opt.Quantiles = None,
     histogram: opt.Histogram = False,
@@ -40,7 +44,8 @@ def evaluate_files(
     """Evaluate losses of predictions against targets.
 
     PREDICTIONS and TARGETS are CSV or Parquet files that hold the same rows in the same order;
-    columns that both hold must be equal row by row. For losses of two populations (gan_...) two
+    columns that both hold must be equal row by row. With --key their rows are paired by key,
+    whatever their order. For losses of two populations (gan_...) two
     files without targets hold one population each. Files are read once, in chunks, for all losses.
 
     Columns are found by their usual names, such as prediction and target, or named by --pred,
@@ -87,6 +92,10 @@ def evaluate_files(
         top=top,
         keep=wrong.of(opt.kept, keep, top) or (),
         weight=weight,
+        keys=key,
+        missing=missing,
+        duplicates=duplicates,
+        min_match_rate=min_match_rate,
         jobs=jobs,
         chunk_rows=chunk_rows,
     )

@@ -120,6 +120,34 @@ By = Annotated[
         autocompletion=complete_columns,
     ),
 ]
+Keys = Annotated[
+    list[str] | None,
+    option(
+        "--key",
+        "-k",
+        metavar="COLUMN",
+        help="Pair the files by this column, not by position; a=b where it has two names; "
+        "repeatable.",
+        autocompletion=complete_columns,
+    ),
+]
+Missing = Annotated[
+    str,
+    option("--missing", metavar="error|drop", help="What to do about keys without a match."),
+]
+Duplicates = Annotated[
+    str, option("--duplicates", metavar="error", help="What to do about repeated keys.")
+]
+MinMatchRate = Annotated[
+    float,
+    option(
+        "--min-match-rate",
+        metavar="R",
+        min=0.0,
+        max=1.0,
+        help="Refuse when a smaller share of the distinct keys of all files is in every file.",
+    ),
+]
 Quantiles = Annotated[
     str | None,
     option(
@@ -203,6 +231,18 @@ def one_of(name: str, value: str, choices: Any) -> Any:
     if value not in allowed:
         raise UsageError(f"{name} takes {' | '.join(allowed)}, not {value!r}")
     return value
+
+
+def refuse(message: str) -> None:
+    """Refuse a combination of options.
+
+    Raises
+    ------
+    UsageError
+        Always.
+
+    """
+    raise UsageError(message)
 
 
 def confidence(text: str) -> float | None:

@@ -32,6 +32,10 @@ def plan_files(
     top: int = 0,
     keep: Sequence[str] = (),
     weight: str | None = None,
+    keys: list[str] | None = None,
+    missing: str = "error",
+    duplicates: str = "error",
+    min_match_rate: float = 0.0,
     jobs: int | None = None,
     chunk_rows: int | None = None,
 ) -> Plan:
@@ -45,9 +49,10 @@ def plan_files(
     """
     from lossctl.checks import Nonfinite
     from lossctl.data.binding import Choices
-    from lossctl.data.chunks import Nulls
+    from lossctl.data.chunks import Missing, Nulls
     from lossctl.data.columns import check_named
     from lossctl.data.grouped import group_files
+    from lossctl.data.keys import Duplicates, find_keys
     from lossctl.data.source import open_sources
     from lossctl.engines.local import usable_cores
     from lossctl.losses import parse
@@ -66,11 +71,18 @@ def plan_files(
         keep=tuple(keep),
         by=slicings,
         weight=weight,
+        keys=tuple(keys or ()),
+        missing=wrong.of(opt.one_of, "--missing", missing, Missing),
+        min_match_rate=min_match_rate,
         jobs=jobs or usable_cores(),
         chunk_rows=chunk_rows,
     )
+    wrong.of(opt.one_of, "--duplicates", duplicates, Duplicates)
+    if group is not None and keys:
+        wrong.of(opt.refuse, "--group and --key cannot be combined")
     sources = wrong.of(open_sources, files)
     if sources:
+        wrong.of(find_keys, sources, keys or ())
         sliced = [name for names in slicings for name in names]
         wrong.of(
             check_named,

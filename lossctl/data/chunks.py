@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,8 +15,11 @@ from lossctl.data.binding import Slot
 from lossctl.data.cells import Cells
 from lossctl.data.convert import RowError, take, to_values
 from lossctl.data.faults import Fault
+from lossctl.data.joined import Joined, Origin, Pairs
+from lossctl.data.keys import Key
 from lossctl.data.source import Fragment, How, Source, Wanted, format_of
 from lossctl.errors import DomainError, MissingValueError, PairingError, Place
+from lossctl.stats.extremes import Row
 from lossctl.stats.segments import Segments
 
 Mask = npt.NDArray[np.bool_]
@@ -24,7 +27,8 @@ Indices = npt.NDArray[np.intp]
 Nulls = Literal["error", "drop"]
 Piece = tuple[str, int, int]
 """File, start and stop of a fragment."""
-Pairing = Literal["one file", "position", "populations"]
+Pairing = Literal["one file", "position", "populations", "key"]
+Missing = Literal["error", "drop"]
 Column = tuple[int, str]
 """Number of a source, and the name of a column in it."""
 
@@ -49,6 +53,12 @@ class Reading:
     """Carried columns that a format without types reads as numbers; it reads others as text."""
     weight: Slot | None = None
     """The column of the rows' weights."""
+    keys: tuple[Key, ...] = ()
+    """The columns that rows are paired by."""
+    missing: Missing = "error"
+    """What to do about keys that not every source has."""
+    min_match_rate: float = 0.0
+    """Least share of the distinct keys that every source must have."""
 
     @property
     def numbers(self) -> tuple[Slot, ...]:
@@ -68,6 +78,7 @@ class Reading:
             if slot.source == source or self._stacked:
                 how: How = "category" if slot.kind in ("class", "positive") else "number"
                 wanted |= dict.fromkeys(slot.columns, how)
+        wanted |= dict.fromkeys((key.names[source] for key in self.keys), "key")
         return wanted
 
     @property
@@ -88,6 +99,8 @@ class Task:
     fragments: tuple[Fragment, ...]
     source: int = 0
     """The source of a single fragment."""
+    joined: Callable[[], Iterator[Joined]] | None = None
+    """Gives rows of all fragments paired by key; None where they come in step."""
 
     @property
     def piece(self) -> Piece:
@@ -119,6 +132,10 @@ class Chunk:
     """What `Reading.carried` asks for: as the file has it, without dictionaries, row by row."""
     order: Indices | None = None
     """Where each row stood before `arrange`; None before."""
+    origin: Origin | None = None
+    """Where rows paired by key came from; None for consecutive rows."""
+    pairs: Pairs | None = None
+    """What became of the keys since the chunk before."""
 
     @property
     def rows(self) -> int:
@@ -126,12 +143,26 @@ class Chunk:
         return self.read if self.kept is None else int(self.kept.sum())
 
     def row_numbers(self, indices: Indices) -> Indices:
-        """Give the numbers within the task of the rows at some indices of the arrays."""
+        """Give the numbers within the task of the rows at some indices of the arrays.
+
+        Rows paired by key are numbered as in the first source.
+        """
+        places = self.places(indices)
+        return self.first_row + places if self.origin is None else self.origin.rows[0][places]
+
+    def name(self, place: int, piece: tuple[str, int]) -> Row:
+        """Name a row by its place among those that were read."""
+        if self.origin is not None:
+            return self.origin.name(place)
+        return (*piece, self.first_row + place)
+
+    def places(self, indices: Indices) -> Indices:
+        """Give the places among the rows that were read of those at some indices of the arrays."""
         if self.order is not None:
             indices = self.order[indices]
         if self.kept is not None:
             indices = np.flatnonzero(self.kept)[indices]
-        return self.first_row + indices
+        return indices
 
     def arrange(self) -> Segments:
         """Bring the rows of each cell together."""
@@ -163,6 +194,8 @@ class Chunk:
 def tasks(reading: Reading, *, in_order: bool) -> list[Task]:
     """Cut the work into tasks; ``in_order`` reads whole files by the slow road.
 
+    Rows that are paired by key are one task, which `lossctl.data.pairing` cuts further.
+
     Raises
     ------
     PairingError
@@ -170,15 +203,10 @@ def tasks(reading: Reading, *, in_order: bool) -> list[Task]:
 
     """
     sources = reading.sources
-    if reading.pairing != "position":
-        pieces = [
-            (fragment, number)
-            for number, source in enumerate(sources)
-            for fragment in _pieces(source, in_order=in_order)
-        ]
-        return [Task(i, (fragment,), source) for i, (fragment, source) in enumerate(pieces)]
+    if reading.pairing in ("one file", "populations"):
+        return fragment_tasks(reading, in_order=in_order)
     rows = {source.rows for source in sources}
-    if None in rows or in_order:
+    if None in rows or in_order or reading.pairing == "key":
         return [Task(0, tuple(format_of(s.format).whole(s) for s in sources))]
     if len(rows) > 1:
         raise _unequal(sources, [source.rows or 0 for source in sources])
@@ -187,6 +215,16 @@ def tasks(reading: Reading, *, in_order: bool) -> list[Task]:
         Task(number, (cut, *(Fragment(other, cut.start, cut.stop) for other in sources[1:])))
         for number, cut in enumerate(cuts)
     ]
+
+
+def fragment_tasks(reading: Reading, *, in_order: bool) -> list[Task]:
+    """Give a task for every fragment of every source."""
+    pieces = [
+        (fragment, number)
+        for number, source in enumerate(reading.sources)
+        for fragment in _pieces(source, in_order=in_order)
+    ]
+    return [Task(i, (fragment,), source) for i, (fragment, source) in enumerate(pieces)]
 
 
 def _pieces(source: Source, *, in_order: bool) -> list[Fragment]:
@@ -203,6 +241,10 @@ def read_chunks(task: Task, reading: Reading, cells: Cells) -> Iterator[Chunk]:
         The files differ in length.
 
     """
+    if task.joined is not None:
+        for joined in task.joined():
+            yield from _joined_chunks(task, reading, joined, cells)
+        return
     streams = [
         format_of(fragment.source.format).read(fragment, reading.wanted(number), reading.rows)
         for number, fragment in enumerate(task.fragments, start=task.source)
@@ -213,6 +255,18 @@ def read_chunks(task: Task, reading: Reading, cells: Cells) -> Iterator[Chunk]:
             parts = batch if isinstance(batch, tuple) else (batch,)
             yield _chunk(task, reading, parts, first_row, cells)
             first_row += parts[0].num_rows
+
+
+def _joined_chunks(task: Task, reading: Reading, joined: Joined, cells: Cells) -> Iterator[Chunk]:
+    """Cut joined rows into chunks of about the same size; the counts come first."""
+    yield Chunk(task.number, 0, 0, pairs=joined.pairs)
+    rows = joined.batches[0].num_rows if joined.batches else 0
+    size = -(-rows // -(-rows // reading.rows)) if rows else 1
+    for start in range(0, rows, size):
+        parts = tuple(batch.slice(start, size) for batch in joined.batches)
+        chunk = _chunk(task, reading, parts, start, cells)
+        chunk.origin = joined.origin.slice(start, size)
+        yield chunk
 
 
 def _chunk(

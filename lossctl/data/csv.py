@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
+from lossctl.data import buffers
 from lossctl.data.source import Fragment, Source, Wanted
 from lossctl.errors import InputError, LossctlError, Place
 
@@ -30,6 +31,7 @@ class QuotedLineBreak(Exception):  # noqa: N818 - a signal, not a failure
 TYPES = {
     "number": pa.float64(),
     "text": pa.string(),
+    "key": pa.string(),
     "category": pa.dictionary(pa.int32(), pa.string()),
 }
 
@@ -125,7 +127,8 @@ def _read_range(data: bytes, source: Source, wanted: Wanted, rows: int) -> Itera
             parse_options=_dialect(source.path, quoted=quotes > 0),
             convert_options=_conversion(wanted),
         )
-    yield from table.to_batches(max_chunksize=rows)
+    for batch in table.to_batches(max_chunksize=rows):
+        yield _with_nulls(batch, wanted)
 
 
 def _may_be_cut_in_quotes(data: bytes) -> bool:
@@ -154,7 +157,7 @@ def _read_stream(
         )
         for batch in reader:
             for start in range(0, batch.num_rows, rows):
-                yield batch.slice(start, rows)
+                yield _with_nulls(batch.slice(start, rows), wanted)
 
 
 def _header(path: Path) -> bytes:
@@ -181,8 +184,31 @@ def _conversion(wanted: Wanted) -> pacsv.ConvertOptions:
         include_columns=list(wanted),
         column_types=types,
         null_values=NULLS,
-        strings_can_be_null=True,
+        # Arrow knows this for all columns of text only; `_with_nulls` makes up for it.
+        strings_can_be_null="key" not in wanted.values(),
     )
+
+
+def _with_nulls(batch: pa.RecordBatch, wanted: Wanted) -> pa.RecordBatch:
+    """Make the texts that mean a missing value one, in all columns but keys."""
+    if "key" not in wanted.values():
+        return batch
+    columns = [
+        _null_texts(batch[name]) if wanted[name] in ("text", "category") else batch[name]
+        for name in batch.schema.names
+    ]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _null_texts(column: pa.Array) -> pa.Array:
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    missing = np.array([text in NULLS for text in coded.dictionary.to_pylist()], dtype=np.bool_)
+    if not missing.any():
+        return column
+    codes = buffers.view(coded.indices)
+    indices = pa.array(codes, mask=missing[codes])
+    nulled = pa.DictionaryArray.from_arrays(indices, coded.dictionary)
+    return nulled if coded is column else nulled.dictionary_decode()
 
 
 @contextlib.contextmanager

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from lossctl.errors import Gathered, InputError, Place, UsageError
 
-How = Literal["number", "text", "category", "as is"]
-"""How to read a column: as numbers, as text, as a few texts that recur, or as the file has it."""
+How = Literal["number", "text", "category", "key", "as is"]
+"""How to read a column: as numbers, as text, as a few texts that recur, as text in which nothing
+stands for a missing value, or as the file has it."""
 Wanted = Mapping[str, How]
 """Columns to read and how; formats with types of their own keep to those."""
 

@@ -18,8 +18,10 @@ from lossctl.stats.segments import Segments
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Order = Literal["largest", "smallest", "largest_absolute"]
-Row = tuple[str, int, int]
-"""File, start of a piece of it, and row within the piece: ordered like the rows of each file."""
+Row = tuple[str, int, int, *tuple[Any, ...]]
+"""File, start of a piece of it, and row within the piece: ordered like the rows of each file.
+
+What follows is the key of the row, where rows are paired by key."""
 Numbers = Callable[[Indices], Indices]
 """Gives the numbers within the piece of the rows at some indices of a chunk's arrays."""
 Carried = Callable[[Indices], Sequence[tuple[Any, ...]]]
@@ -138,10 +140,10 @@ class Extremes:
         earliest = np.full(len(segments.groups), np.iinfo(np.int64).max)
         for run, group in enumerate(segments.groups.tolist()):
             if len(self.kept[group]) == self.most:
-                *last_piece, number = self.kept[group][-1].row
-                if (*last_piece,) == piece:
+                path, start, number, *_ = self.kept[group][-1].row
+                if (path, start) == piece:
                     earliest[run] = number
-                elif (*last_piece,) < piece:
+                elif (path, start) < piece:
                     earliest[run] = -1
         runs = np.searchsorted(segments.starts, near, side="right") - 1
         tied = ranks[near] == self._limits[segments.groups[runs]]
