@@ -16,6 +16,7 @@ from lossctl.cli import losses as losses_command
 from lossctl.cli import merge as merge_command
 from lossctl.cli import schema as schema_command
 from lossctl.cli import worst as worst_command
+from lossctl.cli.plain import read_plainly
 from lossctl.cli.stderr import show_error, show_usage_error
 from lossctl.errors import Bug, Exit, LossctlError, SystemRefusal
 
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Collections would walk the modules that are being imported again and again, a tenth of
         # a short run's time; a run leaves next to no cycles behind.
         gc.disable()
+        # NumPy would start threads for linear algebra, which nothing here does.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if argv is not None:
         return _status(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -111,6 +114,7 @@ def _as_known(error: Exception) -> LossctlError:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    read_plainly()
     command = typer.main.get_command(app)
     outcome = command.main(arguments, prog_name="lossctl", standalone_mode=False)
     if sys.stdout is not None:  # it is None where the shell has closed it

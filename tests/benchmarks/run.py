@@ -112,11 +112,22 @@ def run_job(name: str, options: argparse.Namespace) -> verdicts.Outcome | None:
     return verdicts.judge(name, samples)
 
 
+COMPILE = "import compileall, lossctl; compileall.compile_dir(lossctl.__path__[0], quiet=1)"
+
+
+def compile_package(lossctl: Path) -> None:
+    """Compile the modules, as an installer does: a checkout may be run without writing them."""
+    python = lossctl.with_name("python")
+    subprocess.run([str(python), "-c", COMPILE], check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> int:
     """Run the jobs, print the report, and fail when a contender failed or answers differ."""
     options = arguments()
     if not options.lossctl.exists():
         note(f"{options.lossctl} is missing: only the peers run")
+    elif options.lossctl.with_name("python").exists():
+        compile_package(options.lossctl)
     described = machine.describe(options.lossctl)
     settings = {"scale": options.scale, "rounds": options.rounds, "threads": options.threads}
     outcomes: dict[str, verdicts.Outcome] = {}
