@@ -21,6 +21,7 @@ from lossctl.errors import DomainError, LossctlError, MissingValueError
 from lossctl.losses import Domain, Ragged, Spec
 
 Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 Nonfinite = Literal["error", "drop", "keep"]
 
 
@@ -70,11 +71,11 @@ def apply_policies(
     chunk: Chunk,
     nonfinite: Nonfinite,
     weight: Slot | None = None,
-) -> dict[str, Mask]:
+) -> dict[str, Indices]:
     """Refuse the earliest row that the policies do not allow, drop those that they drop.
 
-    Gives, by reason, marks of the dropped rows among all that were read. A row that is dropped for
-    one value is not looked at for another, and takes its weight along.
+    Gives the places of the dropped rows among those that were read, by reason. A row that is
+    dropped for one value is not looked at for another, and takes its weight along.
 
     Raises
     ------
@@ -89,9 +90,10 @@ def apply_policies(
         for check, values in present
         if (bad := check.violations(values)) is not None
     ]
-    if not (found or chunk.faults or chunk.missing or any(check.partner for check in checks)):
+    told = chunk.faults or chunk.missing or chunk.weights is not None
+    if not (found or told or any(check.partner for check in checks)):
         return {}
-    nothing = np.zeros(chunk.read, dtype=np.bool_)
+    nothing = np.zeros(chunk.rows, dtype=np.bool_)
     null = np.logical_or.reduce([nothing, *chunk.missing.values()])
     infinite = nothing.copy()
     outside: list[tuple[Check, Mask]] = []
@@ -107,19 +109,22 @@ def apply_policies(
         infinite |= not_finite
         outside.append((check, bad & ~not_finite))
     dropped = infinite if nonfinite == "drop" else nothing
-    faults = chunk.faults + [
+    faults = [
         _fault(check, chunk, task, int(rows[0]))
         for check, bad in outside
         if len(rows := np.flatnonzero(bad & ~dropped))
     ]
     faults += _unequal_lengths(checks, chunk, task, null | dropped)
     faults += _wrong_weights(chunk, task, weight, null | dropped)
+    faults = [*chunk.faults, *map(chunk.placed, faults)]
     if faults:
         chunk.faults = [min(faults, key=lambda fault: fault.row)]
         raise _error(chunk.faults[0], task, chunk)
-    if null.any() or dropped.any():
+    gone = {"null": null, "nonfinite": dropped}
+    places = {why: chunk.places(np.flatnonzero(marks)) for why, marks in gone.items()}
+    if any(map(len, places.values())):
         chunk.drop(null | dropped)
-    return {why: gone for why, gone in (("null", null), ("nonfinite", dropped)) if gone.any()}
+    return {why: rows for why, rows in places.items() if len(rows)}
 
 
 def _error(fault: Fault, task: Task, chunk: Chunk) -> LossctlError:

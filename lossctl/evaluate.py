@@ -225,15 +225,15 @@ def take_in(
     """
     path, start, _ = task.piece
 
-    def first_read(indices: Indices) -> list[Row]:
-        return [chunk.name(int(index), (path, start)) for index in indices[:FIRST]]
+    def first(places: Indices) -> list[Row]:
+        return [chunk.name(int(place), (path, start)) for place in places[:FIRST]]
 
     state.read[task.piece] += chunk.read
     gone_by_reason = apply_policies(
         checks, task, chunk, work.policies.nonfinite, work.reading.weight
     )
-    for why, gone in gone_by_reason.items():
-        state.dropped.setdefault(why, Rows()).add(np.flatnonzero(gone), first_read)
+    for why, places in (chunk.filtered | gone_by_reason).items():
+        state.dropped.setdefault(why, Rows()).add(places, first)
     names = RowNames(path, start, chunk)
     return chunk.arrange(), names.first
 

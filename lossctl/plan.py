@@ -13,6 +13,7 @@ from lossctl.data.chunks import Column, Missing, Nulls, Pairing, Reading
 from lossctl.data.keys import find_keys
 from lossctl.data.kinds import check_type
 from lossctl.data.source import Source
+from lossctl.data.where import bind_where
 from lossctl.errors import UsageError
 from lossctl.losses import Spec
 
@@ -38,6 +39,8 @@ class Policies:
     """Columns that are shown of such rows."""
     by: tuple[tuple[str, ...], ...] = ()
     """Columns of each slicing asked for; several columns are crossed."""
+    where: str | None = None
+    """Filter of the rows to keep, as text; None for all rows."""
     weight: str | None = None
     """Column of the rows' weights; None where every row counts alike."""
     keys: tuple[str, ...] = ()
@@ -73,6 +76,7 @@ class Settings:
             f"nulls={policies.nulls}",
             f"nonfinite={policies.nonfinite}",
             *(f"by={','.join(names)}" for names in policies.by),
+            *([] if policies.where is None else [f"where={policies.where}"]),
             *([] if policies.weight is None else [f"weight={policies.weight}"]),
             f"n={rows}",
         ]
@@ -183,6 +187,9 @@ def make_plan(
         weight = Slot("number", source, (name,))
         for holder in sources if pairing == "populations" else (sources[source],):
             check_type("weight", holder, name, label=False, may_be_list=False)
+    where = None
+    if policies.where is not None:
+        where = bind_where(policies.where, sources, tuple(slots), in_all=pairing == "populations")
     shared: tuple[str, ...] = ()
     if pairing == "position":
         first, *others = (source.names for source in sources)
@@ -200,6 +207,7 @@ def make_plan(
         keys=find_keys(sources, policies.keys),
         missing=policies.missing,
         min_match_rate=policies.min_match_rate,
+        where=where,
     )
     _check_keys(reading)
     return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)

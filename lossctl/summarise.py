@@ -328,7 +328,7 @@ def _warnings(rows: Rows, results: Sequence[Result]) -> tuple[str, ...]:
     warnings = [
         f"{count.count} of {_rows_in_words(rows.read)} dropped ({why})"
         for why, count in rows.dropped.items()
-        if why != "unmatched"
+        if why not in ("filtered", "unmatched")  # the one was asked for, the other is told below
     ]
     if rows.matching is not None and rows.matching.rate < 1.0:
         warnings.append(_unmatched_in_words(rows.read, rows.matching))

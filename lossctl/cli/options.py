@@ -87,6 +87,14 @@ Classes = Annotated[
         help="Class names in the order of the prediction columns; their suffixes by default.",
     ),
 ]
+Where = Annotated[
+    str | None,
+    option(
+        "--where",
+        metavar="EXPR",
+        help="Rows to keep, such as \"region == 'eu' and n >= 10\"; the others are counted.",
+    ),
+]
 Weight = Annotated[
     str | None,
     option(

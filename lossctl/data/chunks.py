@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,11 +13,14 @@ import pyarrow as pa
 from lossctl.data import shared
 from lossctl.data.binding import Slot
 from lossctl.data.cells import Cells
+from lossctl.data.comparing import TextError
 from lossctl.data.convert import RowError, take, to_values
 from lossctl.data.faults import Fault
 from lossctl.data.joined import Joined, Origin, Pairs
 from lossctl.data.keys import Key
+from lossctl.data.pruning import prune
 from lossctl.data.source import Fragment, How, Source, Wanted, format_of
+from lossctl.data.where import Where
 from lossctl.errors import DomainError, MissingValueError, PairingError, Place
 from lossctl.stats.extremes import Row
 from lossctl.stats.segments import Segments
@@ -59,6 +62,8 @@ class Reading:
     """What to do about keys that not every source has."""
     min_match_rate: float = 0.0
     """Least share of the distinct keys that every source must have."""
+    where: Where | None = None
+    """The filter of the rows to keep."""
 
     @property
     def numbers(self) -> tuple[Slot, ...]:
@@ -71,12 +76,16 @@ class Reading:
         for column in self.carried:
             if self._is_of(column, source):
                 wanted[column[1]] = "number" if column in self.as_numbers else "text"
-        cells = [column[1] for column in self.cells if self._is_of(column, source)]
-        wanted |= {name: "category" for name in cells if name not in wanted}
+        for column in self.cells:
+            if self._is_of(column, source) and wanted.get(column[1]) != "text":
+                wanted[column[1]] = "category"
+        for column, how in {} if self.where is None else self.where.wanted.items():
+            if self._is_of(column, source):
+                wanted.setdefault(column[1], how)
         wanted |= dict.fromkeys(self.shared, "text")
         for slot in self.numbers:
             if slot.source == source or self._stacked:
-                how: How = "category" if slot.kind in ("class", "positive") else "number"
+                how = "category" if slot.kind in ("class", "positive") else "number"
                 wanted |= dict.fromkeys(slot.columns, how)
         wanted |= dict.fromkeys((key.names[source] for key in self.keys), "key")
         return wanted
@@ -101,6 +110,8 @@ class Task:
     """The source of a single fragment."""
     joined: Callable[[], Iterator[Joined]] | None = None
     """Gives rows of all fragments paired by key; None where they come in step."""
+    excluded: bool = False
+    """Whether the filter keeps none of its rows, so that they need not be read."""
 
     @property
     def piece(self) -> Piece:
@@ -130,6 +141,8 @@ class Chunk:
     """Cell of each row left, shape ``(rows,)``; None when rows are not sliced."""
     carried: dict[Column, pa.Array] = field(default_factory=dict)
     """What `Reading.carried` asks for: as the file has it, without dictionaries, row by row."""
+    filtered: dict[str, Indices] = field(default_factory=dict)
+    """Reason to the places, among those read, of the rows that are not to be looked at."""
     order: Indices | None = None
     """Where each row stood before `arrange`; None before."""
     origin: Origin | None = None
@@ -163,6 +176,12 @@ class Chunk:
         if self.kept is not None:
             indices = np.flatnonzero(self.kept)[indices]
         return indices
+
+    def placed(self, fault: Fault) -> Fault:
+        """Give the fault of a row that is left by the row's number among those that were read."""
+        if self.kept is None:
+            return fault
+        return replace(fault, row=int(np.flatnonzero(self.kept)[fault.row]))
 
     def arrange(self) -> Segments:
         """Bring the rows of each cell together."""
@@ -204,17 +223,31 @@ def tasks(reading: Reading, *, in_order: bool) -> list[Task]:
     """
     sources = reading.sources
     if reading.pairing in ("one file", "populations"):
-        return fragment_tasks(reading, in_order=in_order)
+        found = fragment_tasks(reading, in_order=in_order)
+        return _pruned(found, reading.where, in_order=in_order)
     rows = {source.rows for source in sources}
     if None in rows or in_order or reading.pairing == "key":
         return [Task(0, tuple(format_of(s.format).whole(s) for s in sources))]
     if len(rows) > 1:
         raise _unequal(sources, [source.rows or 0 for source in sources])
     cuts = format_of(sources[0].format).split(sources[0])
-    return [
+    found = [
         Task(number, (cut, *(Fragment(other, cut.start, cut.stop) for other in sources[1:])))
         for number, cut in enumerate(cuts)
     ]
+    return _pruned(found, reading.where, in_order=in_order)
+
+
+def _pruned(work: list[Task], where: Where | None, *, in_order: bool) -> list[Task]:
+    """Set apart the rows of which the files themselves say that the filter keeps none."""
+    if where is None or in_order:
+        return work
+    cut = [
+        Task(0, fragments, task.source, excluded=excluded)
+        for task in work
+        for fragments, excluded in prune(task.fragments, task.source, where)
+    ]
+    return [replace(task, number=number) for number, task in enumerate(cut)]
 
 
 def fragment_tasks(reading: Reading, *, in_order: bool) -> list[Task]:
@@ -244,6 +277,9 @@ def read_chunks(task: Task, reading: Reading, cells: Cells) -> Iterator[Chunk]:
     if task.joined is not None:
         for joined in task.joined():
             yield from _joined_chunks(task, reading, joined, cells)
+        return
+    if task.excluded:
+        yield _unread(task, reading, cells)
         return
     streams = [
         format_of(fragment.source.format).read(fragment, reading.wanted(number), reading.rows)
@@ -280,10 +316,24 @@ def _chunk(
     if len(batches) > 1:
         files = [fragment.source.path for fragment in task.fragments]
         chunk.faults += shared.differences(files, batches, reading.shared)
+    if reading.where is not None:
+        batches = _filtered(reading.where, batches, chunk)
+    _convert(task, reading, batches, chunk)
+    for column in reading.carried:
+        values = _column(batches, column)
+        coded = pa.types.is_dictionary(values.type)
+        chunk.carried[column] = values.dictionary_decode() if coded else values
+    if reading.cells:
+        chunk.cells = cells.codes([_column(batches, column) for column in reading.cells])
+    return chunk
+
+
+def _convert(task: Task, reading: Reading, batches: Sequence[pa.RecordBatch], chunk: Chunk) -> None:
+    """Fill in the values of every slot, and the weights."""
     for slot in reading.slots:
         if slot.kind in ("constant", "population"):
             value = slot.constant if slot.kind == "constant" else 1.0 - task.source
-            chunk.values[slot] = np.full(chunk.read, value)
+            chunk.values[slot] = np.full(chunk.rows, value)
             continue
         found = _values(slot, batches, chunk)
         if found is None:
@@ -292,17 +342,10 @@ def _chunk(
         if missing is not None:
             chunk.missing[slot] = missing
             if reading.nulls == "error":
-                chunk.faults.append(_missing_value(slot, batches, missing))
+                chunk.faults.append(chunk.placed(_missing_value(slot, batches, missing)))
     if reading.weight is not None and (found := _values(reading.weight, batches, chunk)):
         weights, missing = found
         chunk.weights = weights if missing is None else np.where(missing, np.nan, weights)
-    for column in reading.carried:
-        values = _column(batches, column)
-        coded = pa.types.is_dictionary(values.type)
-        chunk.carried[column] = values.dictionary_decode() if coded else values
-    if reading.cells:
-        chunk.cells = cells.codes([_column(batches, column) for column in reading.cells])
-    return chunk
 
 
 def _column(batches: Sequence[pa.RecordBatch], column: Column) -> pa.Array:
@@ -315,6 +358,44 @@ def _part(source: int, batches: Sequence[pa.RecordBatch]) -> int:
     return source if len(batches) > 1 else 0
 
 
+def _unread(task: Task, reading: Reading, cells: Cells) -> Chunk:
+    """Give the chunk of rows that are left out without being read."""
+    batches = tuple(
+        pa.record_batch(
+            # Of a slice of a null nothing is left but the buffers, which an empty array may lack.
+            {name: pa.nulls(1, fragment.source.types[name]).slice(1) for name in wanted}
+        )
+        for number, fragment in enumerate(task.fragments, start=task.source)
+        if (wanted := reading.wanted(number)) is not None
+    )
+    chunk = _chunk(task, replace(reading, where=None), batches, 0, cells)
+    chunk.read = task.fragments[0].stop - task.fragments[0].start
+    chunk.kept = np.zeros(chunk.read, dtype=np.bool_)
+    chunk.filtered["filtered"] = np.arange(chunk.read)
+    return chunk
+
+
+def _filtered(
+    where: Where, batches: tuple[pa.RecordBatch, ...], chunk: Chunk
+) -> tuple[pa.RecordBatch, ...]:
+    """Leave out the rows that a filter does not keep, and note them."""
+    try:
+        kept = where.matches({column: _column(batches, column) for column in where.columns})
+    except TextError as error:
+        message = f"--where compares the text {error.text!r} with a number"
+        source = next(source for source, name in where.columns if name == error.column)
+        hint = "put the number in quotes to compare texts"
+        part = _part(source, batches)
+        chunk.faults.append(Fault(error.row, part, error.column, DomainError, message, hint))
+        return batches
+    if kept.all():
+        return batches
+    chunk.kept = kept
+    chunk.filtered["filtered"] = np.flatnonzero(~kept)
+    mask = pa.array(kept)
+    return tuple(batch.filter(mask) for batch in batches)
+
+
 def _values(
     slot: Slot, batches: Sequence[pa.RecordBatch], chunk: Chunk
 ) -> tuple[Any, Mask | None] | None:
@@ -323,9 +404,8 @@ def _values(
     try:
         return to_values(slot, batches[part])
     except RowError as error:
-        chunk.faults.append(
-            Fault(error.row, part, error.column, DomainError, error.message, error.hint)
-        )
+        fault = Fault(error.row, part, error.column, DomainError, error.message, error.hint)
+        chunk.faults.append(chunk.placed(fault))
         return None
 
 

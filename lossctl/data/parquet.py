@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lossctl.data.source import Fragment, Source, Wanted
+from lossctl.data.where import Range
 from lossctl.errors import InputError, Place
 
 FRAGMENT_ROWS = 1 << 17
@@ -87,6 +88,43 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
 def rows_before(fragment: Fragment) -> int:
     """Give the number of rows that precede the fragment in its file."""
     return fragment.start
+
+
+def ranges(
+    fragment: Fragment, names: Sequence[str]
+) -> Iterator[tuple[int, int, Mapping[str, Range]]]:
+    """Give what the footer says of some columns, by the rows of each row group.
+
+    Rows are counted from the first one of the fragment.
+    """
+    path = Path(fragment.source.path)
+    with _errors(path), pq.ParquetFile(path) as file:
+        metadata = file.metadata
+    columns = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
+    start = -fragment.start
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        stop = start + group.num_rows
+        low, high = max(0, start), min(stop, fragment.stop - fragment.start)
+        if low < high:
+            known = (
+                (name, _range(group.column(columns[name]), group.num_rows))
+                for name in names
+                if name in columns
+            )
+            yield low, high, {name: range_ for name, range_ in known if range_ is not None}
+        start = stop
+
+
+def _range(column: pq.ColumnChunkMetaData, rows: int) -> Range | None:
+    """Give the range of a column's values in a row group; times have none that is exact here."""
+    statistics = column.statistics
+    if statistics is None:
+        return None
+    nulls = statistics.null_count if statistics.has_null_count else None
+    if statistics.logical_type.type in ("TIMESTAMP", "TIME") or not statistics.has_min_max:
+        return Range(rows, nulls)
+    return Range(rows, nulls, statistics.min, statistics.max)
 
 
 def first_rows(source: Source, column: str) -> pa.Array:

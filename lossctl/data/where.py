@@ -1,0 +1,384 @@
+"""Filters: which rows to keep, written as a small expression over columns.
+
+The text has the syntax of Python's expressions: names of columns, in backticks where they are no
+plain words, compared with numbers, texts, ``true`` and ``false``, ``in`` a list of them or
+``is null``, joined by ``and``, ``or`` and ``not``. As in SQL, a comparison with a missing value is
+neither true nor false, and only rows for which the whole is true are kept.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from lossctl.data.binding import Slot, find_columns
+from lossctl.data.comparing import Literal, TextError, check_comparable, compare, contained, key_of
+from lossctl.data.source import How, Source
+from lossctl.errors import Gathered, LossctlError, UsageError
+
+Mask = npt.NDArray[np.bool_]
+Values = Callable[[str], pa.Array]
+
+EXAMPLE = "as in --where \"region == 'eu' and (n >= 10 or `first seen` is null)\""
+OPERATORS: Mapping[type[ast.cmpop], str] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+}
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+WORDS = {"and", "or", "not", "in", "is"}
+CONSTANTS = {"null": "None", "none": "None", "true": "True", "false": "False"}
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a file says of the values of a column in some of its rows, without being read."""
+
+    rows: int
+    nulls: int | None
+    """None where the file does not say."""
+    low: Any = None
+    """No value is below it; None where the file does not say."""
+    high: Any = None
+
+
+Ranges = Callable[[str], Range | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A column compared with a value, or with each of several by ``in``."""
+
+    column: str
+    operator: str
+    values: tuple[Literal, ...]
+
+    def evaluate(self, column: Values) -> pa.Array:
+        """Give true, false or null for each row."""
+        values = column(self.column)
+        try:
+            if self.operator == "in":
+                return contained(values, self.values)
+            return compare(values, self.operator, self.values[0])
+        except TextError as error:
+            error.column = self.column
+            raise
+
+    def may_hold(self, ranges: Ranges, *, negated: bool) -> bool:
+        """Tell whether some row may make it true, or its opposite."""
+        known = ranges(self.column)
+        if known is None:
+            return True
+        if known.nulls == known.rows:
+            return False
+        if self.operator == "in":
+            return negated or any(_may_be(known, "==", value) for value in self.values)
+        # A NaN, which no range speaks of, makes the opposite of a comparison true.
+        if negated and not isinstance(known.low, float):
+            return _may_be(known, OPPOSITE[self.operator], self.values[0])
+        return negated or _may_be(known, self.operator, self.values[0])
+
+
+@dataclass(frozen=True)
+class IsNull:
+    """Whether a column has no value in a row."""
+
+    column: str
+
+    def evaluate(self, column: Values) -> pa.Array:
+        """Give true or false for each row."""
+        return column(self.column).is_null()
+
+    def may_hold(self, ranges: Ranges, *, negated: bool) -> bool:
+        """Tell whether some row may make it true, or its opposite."""
+        known = ranges(self.column)
+        if known is None or known.nulls is None:
+            return True
+        return known.nulls < known.rows if negated else known.nulls > 0
+
+
+@dataclass(frozen=True)
+class Not:
+    """The opposite of a condition; unknown where the condition is."""
+
+    part: Condition
+
+    def evaluate(self, column: Values) -> pa.Array:
+        """Give true, false or null for each row."""
+        import pyarrow.compute as pc
+
+        return pc.invert(self.part.evaluate(column))
+
+    def may_hold(self, ranges: Ranges, *, negated: bool) -> bool:
+        """Tell whether some row may make it true, or its opposite."""
+        return self.part.may_hold(ranges, negated=not negated)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Conditions of which all must hold, or any."""
+
+    parts: tuple[Condition, ...]
+    all: bool
+
+    def evaluate(self, column: Values) -> pa.Array:
+        """Give true, false or null for each row, by Kleene's logic."""
+        import pyarrow.compute as pc
+
+        join = pc.and_kleene if self.all else pc.or_kleene
+        found, *others = (part.evaluate(column) for part in self.parts)
+        for other in others:
+            found = join(found, other)
+        return found
+
+    def may_hold(self, ranges: Ranges, *, negated: bool) -> bool:
+        """Tell whether some row may make it true, or its opposite."""
+        each = (part.may_hold(ranges, negated=negated) for part in self.parts)
+        return all(each) if self.all != negated else any(each)
+
+
+Condition = Comparison | IsNull | Not | Joined
+
+
+@dataclass(frozen=True)
+class Where:
+    """A filter bound to the columns of the files."""
+
+    text: str
+    condition: Condition
+    columns: tuple[tuple[int, str], ...]
+    """Number of the source and name of every column it looks at."""
+    numbers: frozenset[tuple[int, str]]
+    """Those that are compared with numbers alone."""
+
+    @property
+    def wanted(self) -> Mapping[tuple[int, str], How]:
+        """Every column and how a file without types reads it."""
+        return {c: "number" if c in self.numbers else "category" for c in self.columns}
+
+    def matches(self, columns: Mapping[tuple[int, str], pa.Array]) -> Mask:
+        """Mark the rows to keep.
+
+        Raises
+        ------
+        TextError
+            A text that is compared with a number is none.
+
+        """
+        import pyarrow.compute as pc
+
+        by_name = {name: columns[source, name] for source, name in self.columns}
+        found = pc.fill_null(self.condition.evaluate(by_name.__getitem__), False)  # noqa: FBT003
+        mask: Mask = found.to_numpy(zero_copy_only=False)
+        return mask
+
+    def may_match(self, ranges: Ranges) -> bool:
+        """Tell whether any of some rows may be kept, by what a file says of its columns."""
+        return self.condition.may_hold(ranges, negated=False)
+
+
+def bind_where(
+    text: str, sources: Sequence[Source], slots: Sequence[Slot], *, in_all: bool
+) -> Where:
+    """Read a filter and find its columns.
+
+    ``slots`` tells which columns are read as numbers for another reason.
+
+    Raises
+    ------
+    UsageError, ColumnError, SeveralErrors
+        The text is no filter, no file holds a column, or one is compared with what it cannot be.
+
+    """
+    condition = parse(text)
+    comparisons = list(_comparisons(condition))
+    names = dict.fromkeys(name for name, _ in comparisons)
+    wrong = Gathered()
+    columns: list[tuple[int, str]] = []
+    for name in names:
+        with wrong:
+            columns += find_columns(sources, [name], in_all=in_all, purpose="to filter by")
+    wrong.settle()
+    numbers = set()
+    for column in columns:
+        source, name = column
+        values = [value for other, found in comparisons if other == name for value in found]
+        number = any(
+            name in slot.columns and (in_all or slot.source == source)
+            for slot in slots
+            if slot.kind in ("number", "matrix", "ragged")
+        )
+        for holder in sources if in_all else [sources[source]]:
+            kind = holder.types[name]
+            kind = pa.float64() if kind is None and number else kind
+            for value in values:
+                with wrong:
+                    check_comparable(name, kind, value)
+        plain = [isinstance(value, int | float) and not isinstance(value, bool) for value in values]
+        if values and all(plain):
+            numbers.add(column)
+        elif any(plain) and sources[source].types[name] is None:
+            with wrong:
+                message = f"--where compares the column {name!r} with numbers and with texts"
+                raise UsageError(message, hint="put all values in quotes, or none")
+    wrong.settle()
+    return Where(text.strip(), condition, tuple(columns), frozenset(numbers))
+
+
+def parse(text: str) -> Condition:
+    """Read the text of a filter.
+
+    Raises
+    ------
+    UsageError
+        It is not of the form of a filter.
+
+    """
+    code, names = _as_python(text)
+    try:
+        tree = ast.parse(code.strip(), mode="eval")
+        return _condition(tree.body, names)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    hint = "== compares, = does not; " if re.search(r"(?<![=<>!])=(?!=)", code) else ""
+    raise UsageError(f"--where: cannot read {text!r}", hint=hint + EXAMPLE)
+
+
+def _as_python(text: str) -> tuple[str, dict[str, str]]:
+    """Give the text with words of SQL as Python has them, and names in backticks by stand-ins."""
+    names: dict[str, str] = {}
+
+    def replaced(found: re.Match[str]) -> str:
+        part = found[0]
+        if part.startswith("`"):
+            stand_in = f"_column_{len(names)}_"
+            names[stand_in] = part[1:-1].replace("``", "`")
+            return stand_in
+        word = part.lower()
+        return CONSTANTS.get(word, word if word in WORDS else part)
+
+    # Quoted texts are matched first, so that nothing inside them is touched.
+    pattern = r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:``|[^`])+`|[^\W\d]\w*"
+    return re.sub(pattern, replaced, text), names
+
+
+def _condition(node: ast.expr, names: Mapping[str, str]) -> Condition:
+    """Turn a node of the syntax tree into a condition.
+
+    Raises
+    ------
+    UsageError
+        The node is of no kind that a filter has.
+
+    """
+    match node:
+        case ast.BoolOp(op, parts):
+            conditions = tuple(_condition(part, names) for part in parts)
+            return Joined(conditions, isinstance(op, ast.And))
+        case ast.UnaryOp(ast.Not(), part):
+            return Not(_condition(part, names))
+        case ast.Name():
+            return Comparison(_name(node, names), "==", (True,))
+        case ast.Compare(first, operators, others):
+            sides = [first, *others]
+            links = tuple(
+                _comparison(left, operator, right, names)
+                for left, operator, right in zip(sides, operators, others, strict=False)
+            )
+            return links[0] if len(links) == 1 else Joined(links, all=True)
+        case _:
+            raise _unknown(node, names)
+
+
+def _comparison(
+    left: ast.expr, operator: ast.cmpop, right: ast.expr, names: Mapping[str, str]
+) -> Condition:
+    if isinstance(operator, ast.Is | ast.IsNot):
+        if not (isinstance(right, ast.Constant) and right.value is None):
+            raise _unknown(right, names)
+        missing = IsNull(_name(left, names))
+        return missing if isinstance(operator, ast.Is) else Not(missing)
+    if isinstance(operator, ast.In | ast.NotIn):
+        if not isinstance(right, ast.List | ast.Tuple | ast.Set):
+            raise _unknown(right, names)
+        values = tuple(_literal(item, names) for item in right.elts)
+        found = Comparison(_name(left, names), "in", values)
+        return found if isinstance(operator, ast.In) else Not(found)
+    sign = OPERATORS[type(operator)]
+    if isinstance(left, ast.Name) or not isinstance(right, ast.Name):
+        return Comparison(_name(left, names), sign, (_literal(right, names),))
+    return Comparison(_name(right, names), MIRRORED[sign], (_literal(left, names),))
+
+
+def _name(node: ast.expr, names: Mapping[str, str]) -> str:
+    if not isinstance(node, ast.Name):
+        raise _unknown(node, names)
+    return names.get(node.id, node.id)
+
+
+def _literal(node: ast.expr, names: Mapping[str, str]) -> Literal:
+    match node:
+        case ast.Constant(bool() | int() | float() | str() as value):
+            return value
+        case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)) if value is not True:
+            return -value
+        case ast.Constant(None):
+            raise UsageError("--where: nothing equals null", hint="write is null or is not null")
+        case ast.Name():
+            raise UsageError(
+                f"--where compares a column with a value, not with the column {_name(node, names)}",
+                hint="put a text in quotes",
+            )
+        case _:
+            raise _unknown(node, names)
+
+
+def _unknown(node: ast.expr, names: Mapping[str, str]) -> LossctlError:
+    text = ast.unparse(node)
+    for stand_in, name in names.items():
+        text = text.replace(stand_in, f"`{name}`")
+    return UsageError(f"--where: {text} is no part of a filter", hint=EXAMPLE)
+
+
+def _comparisons(condition: Condition) -> Iterator[tuple[str, tuple[Literal, ...]]]:
+    """Give every column with the values that it is compared with."""
+    match condition:
+        case Comparison(column, _, values):
+            yield column, values
+        case IsNull(column):
+            yield column, ()
+        case Not(part):
+            yield from _comparisons(part)
+        case Joined(parts, _):
+            for part in parts:
+                yield from _comparisons(part)
+
+
+def _may_be(known: Range, operator: str, value: Literal) -> bool:
+    low, high = known.low, known.high
+    if low is None or high is None:
+        return True
+    try:
+        wanted = key_of(low, value)
+        possible = {
+            "<": low < wanted,
+            "<=": low <= wanted,
+            ">": high > wanted,
+            ">=": high >= wanted,
+            "==": low <= wanted <= high,
+            "!=": isinstance(low, float) or not low == wanted == high,
+        }
+        return bool(possible[operator])
+    except (TypeError, ValueError):
+        return True
