@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
-from lossctl.losses import Loss, Role
+from lossctl.losses import REGISTRY, Loss, Role
 
 WIDTH = 88
 
 
-def families() -> dict[str, list[Loss]]:
-    """Give the losses by family, both in order of declaration."""
-    from lossctl.losses import REGISTRY
-
+def families(losses: Iterable[Loss] = REGISTRY.values()) -> dict[str, list[Loss]]:
+    """Give losses, all built-in ones by default, by family and in order of declaration."""
     found: dict[str, list[Loss]] = {}
-    for loss in REGISTRY.values():
+    for loss in losses:
         found.setdefault(loss.family, []).append(loss)
     return found
 
@@ -55,11 +54,14 @@ def as_json(loss: Loss) -> dict[str, Any]:
         "reference": loss.reference,
         "equivalents": dict(loss.equivalents),
         "example": example(loss),
+        "origin": loss.origin or None,
     }
 
 
 def example(loss: Loss) -> str:
-    """Give a command that runs on the sample data."""
+    """Give a command that runs on the sample data, or one on files of the user's own."""
+    if not loss.sample:
+        return f"lossctl eval predictions.csv -l {loss.name}"
     files, _, options = loss.sample.partition(" -")
     return f"lossctl eval {files} -l {loss.name}" + (f" -{options}" if options else "")
 
@@ -82,7 +84,9 @@ def shape(role: Role) -> str:
 def explain(loss: Loss) -> str:
     """Explain one loss on a page of text."""
     lines = [f"{loss.name} ({loss.family})", "", *_wrapped(plain(loss.description)), ""]
-    lines += ["Formula", *_wrapped(loss.formula, 2), "", "Roles"]
+    if loss.formula:
+        lines += ["Formula", *_wrapped(loss.formula, 2), ""]
+    lines += ["Roles"]
     lines += _columns(
         (
             role.name,
@@ -105,7 +109,9 @@ def explain(loss: Loss) -> str:
     if loss.aliases:
         facts.append(("Also called", ", ".join(loss.aliases)))
     facts += [(f"In {library}", name) for library, name in loss.equivalents.items()]
-    facts += [("Reference", loss.reference), ("Example", example(loss))]
+    facts += [("Code", loss.origin)] if loss.origin else []
+    facts += [("Reference", loss.reference)] if loss.reference else []
+    facts += [("Example", example(loss))]
     return "\n".join([*lines, "", *_columns(facts, indent=0)])
 
 

@@ -205,6 +205,12 @@ class MissingValueError(LossctlError):
     slug = "missing-value"
 
 
+class CustomLossError(LossctlError):
+    """A loss of the user's own file or of a package fails, or gives something else than numbers."""
+
+    slug = "custom-loss"
+
+
 class OutputError(LossctlError):
     """The result could not be written."""
 

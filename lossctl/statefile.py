@@ -20,8 +20,8 @@ from lossctl import __version__
 from lossctl.data.chunks import Piece
 from lossctl.data.joined import Pairs
 from lossctl.data.source import Source
-from lossctl.errors import InputError, LossctlError, Place
-from lossctl.losses import parse
+from lossctl.errors import InputError, LossctlError, Place, SeveralErrors, SpecError
+from lossctl.losses import Loss, parse
 from lossctl.plan import Policies, Settings
 from lossctl.report import Report
 from lossctl.state import State, empty_state
@@ -130,8 +130,8 @@ def dump(saved: Saved) -> str:
     return json.dumps({"digest": _digest(document), **document}, allow_nan=False) + "\n"
 
 
-def load(path: str) -> Saved:
-    """Read a state file.
+def load(path: str, losses: Sequence[Loss] = ()) -> Saved:
+    """Read a state file; ``losses`` are those of files, which a state names but does not run.
 
     Raises
     ------
@@ -156,11 +156,16 @@ def load(path: str) -> Saved:
         raise StateError(message, hint="make the state anew", place=Place(path))
     if document["schema"] != SCHEMA or told != _digest(document):
         raise StateError("not a state file, or a damaged one", place=Place(path))
-    return _load(document)
+    try:
+        return _load(document, losses)
+    except (SpecError, SeveralErrors) as error:  # of losses that are not built in
+        message = "; ".join(error.message.splitlines())
+        hint = "-l FILE.py names the file that the state was made with"
+        raise StateError(message, hint=hint, place=Place(path)) from error
 
 
-def load_merged(paths: Sequence[str]) -> Saved:
-    """Read several state files and add them up.
+def load_merged(paths: Sequence[str], losses: Sequence[Loss] = ()) -> Saved:
+    """Read several state files and add them up; ``losses`` as in `load`.
 
     Raises
     ------
@@ -170,14 +175,14 @@ def load_merged(paths: Sequence[str]) -> Saved:
         One is damaged or of a run that was killed, or they do not belong together.
 
     """
-    merged = _load_complete(paths[0])
+    merged = _load_complete(paths[0], losses)
     for path in paths[1:]:
-        merged.merge(_load_complete(path), path)
+        merged.merge(_load_complete(path, losses), path)
     return merged
 
 
-def _load_complete(path: str) -> Saved:
-    saved = load(path)
+def _load_complete(path: str, losses: Sequence[Loss]) -> Saved:
+    saved = load(path, losses)
     if not saved.complete:
         raise StateError(
             "the run that left the state did not come to its end",
@@ -243,7 +248,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _load(document: Mapping[str, Any]) -> Saved:
+def _load(document: Mapping[str, Any], losses: Sequence[Loss]) -> Saved:
     told = document["settings"]
     policies = Policies(
         nulls=told["nulls"],
@@ -260,7 +265,7 @@ def _load(document: Mapping[str, Any]) -> Saved:
         missing=told["missing"],
         min_match_rate=told["min_match_rate"],
     )
-    specs = tuple(parse(told["losses"]))
+    specs = tuple(parse(told["losses"], known=losses))
     settings = Settings(specs, told["pairing"], policies, told["columns"])
     state = empty_state(settings)
     state.read = {(path, start, stop): rows for path, start, stop, rows in document["read"]}

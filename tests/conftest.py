@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
+from lossctl import contract
+from lossctl.contract import SIZES, Case
 from lossctl.data.binding import Choices
 from lossctl.data.source import open_source
 from lossctl.evaluate import evaluate
-from lossctl.losses import REGISTRY, Loss, Parameter, Ragged, Spec, parse
-from lossctl.losses._domains import Classes, Simplex
+from lossctl.losses import REGISTRY, Loss, Ragged, Spec, parse
 from lossctl.plan import Policies, make_plan
 from lossctl.report import Report
 
@@ -34,8 +35,6 @@ Columns = Mapping[str, Any]
 """Role to its values, as a kernel takes them."""
 Mask = npt.NDArray[np.bool_]
 
-SIZES = {"K": 4, "D": 5, "4": 4, "P": 9, "M": 4, "N": 3}
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests for every loss, or for every notable spec with hard and with soft targets."""
@@ -44,46 +43,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("loss", list(REGISTRY.values()), ids=list(REGISTRY))
     if "spec" not in wanted:
         return
-    specs = [spec for loss in REGISTRY.values() for spec in notable_specs(loss)]
+    cases = [case for loss in REGISTRY.values() for case in contract.cases(loss)]
     if "soft_targets" not in wanted:
-        metafunc.parametrize("spec", specs, ids=[spec.label for spec in specs])
+        cases = [case for case in cases if not case.soft_targets]
+        metafunc.parametrize("spec", [c.spec for c in cases], ids=[c.spec.label for c in cases])
         return
-    cases = [(spec, soft) for spec in specs for soft in (False, True)[: 1 + _may_be_soft(spec)]]
-    names = [spec.label + " soft targets" * soft for spec, soft in cases]
-    metafunc.parametrize(("spec", "soft_targets"), cases, ids=names)
-
-
-def notable_specs(loss: Loss) -> list[Spec]:
-    """Give the loss at its defaults, and with one parameter at a time at another notable value."""
-    defaults = loss.defaults()
-    others = [
-        Spec(loss, defaults | {parameter.name: value})
-        for parameter in loss.parameters
-        for value in _notable_values(parameter)
-        if value != parameter.default
-    ]
-    return [Spec(loss, defaults), *others]
-
-
-def _notable_values(parameter: Parameter) -> list[Any]:
-    """Give every choice, both truth values, or an interval's inside and the ends it holds."""
-    interval = parameter.interval
-    if parameter.choices or interval is None:
-        return list(parameter.choices or (False, True))
-    low, high = interval.low, interval.high
-    inside = low + 0.375 * (high - low) if np.isfinite(high) else low + 1.5
-    ends = [end for end in (low, high) if np.isfinite(end) and end in interval]
-    return [*ends, inside, *([None] if parameter.optional else [])]
-
-
-def _may_be_soft(spec: Spec) -> bool:
-    return any(type(role.domain) is Classes for role in spec.loss.roles)
-
-
-@pytest.fixture
-def notable() -> Callable[[Loss], list[Spec]]:
-    """Give the specs of a loss that ``spec`` runs through."""
-    return notable_specs
+    names = [case.spec.label + " soft targets" * case.soft_targets for case in cases]
+    pairs = [(case.spec, case.soft_targets) for case in cases]
+    metafunc.parametrize(("spec", "soft_targets"), pairs, ids=names)
 
 
 @pytest.fixture
@@ -93,18 +60,12 @@ def draw() -> Callable[..., dict[str, Any]]:
     def columns(
         loss: Loss,
         rows: int,
-        sizes: Mapping[str, int] = SIZES,
+        sizes: Mapping[str, int] = SIZES[0],
         *,
         soft_targets: bool = False,
         seed: int = 0,
     ) -> dict[str, Any]:
-        rng = np.random.default_rng(seed)
-        return {
-            role.name: Simplex.sample(role.domain, rng, rows, sizes)
-            if soft_targets and isinstance(role.domain, Classes)
-            else role.domain.sample(rng, rows, sizes)
-            for role in loss.roles
-        }
+        return Case(Spec(loss, loss.defaults()), soft_targets).draw(rows, sizes, seed=seed)
 
     return columns
 
@@ -112,19 +73,7 @@ def draw() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def take_rows() -> Callable[..., dict[str, Any]]:
     """Give some rows of columns, in any order."""
-
-    def take(columns: Columns, rows: npt.NDArray[np.intp]) -> dict[str, Any]:
-        return {role: _take(values, rows) for role, values in columns.items()}
-
-    return take
-
-
-def _take(values: Any, rows: npt.NDArray[np.intp]) -> Any:
-    if not isinstance(values, Ragged):
-        return np.ascontiguousarray(values[rows])
-    parts = [values.values[values.offsets[row] : values.offsets[row + 1]] for row in rows]
-    offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)
-    return Ragged(np.concatenate([np.zeros(0), *parts]), offsets)
+    return contract.take_rows
 
 
 def _as_arrow(values: Any, nulls: Mask | None) -> pa.Array:

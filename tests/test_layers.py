@@ -27,9 +27,10 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "engines": ("errors",),
     "data": ("errors", "losses", "stats"),
     "catalogue": ("errors", "losses"),
+    "contract": ("errors", "losses"),
     "schemas": ("errors",),
     "gates": ("errors", "report"),
-    "formats": ("errors", "report", "losses", "catalogue", "schemas", "gates"),
+    "formats": ("errors", "report", "losses", "catalogue", "contract", "schemas", "gates"),
 }
 """Module or package to the others that it may import. Those that are not named here are the
 evaluation, which may import all but what stands above it, and the command line, which may all."""

@@ -43,7 +43,7 @@ class Keeper:
         if not resume:
             hint = "--resume goes on from it; remove it to start anew"
             raise UsageError(f"{path} exists already", hint=hint)
-        before = load(str(path))
+        before = load(str(path), [spec.loss for spec in plan.specs])
         self.saved.check_same_run(before, str(path))
         # What was read by the slow road cannot be put together with pieces of the fast one.
         if before.state.read.keys() <= self.roads[0]:

@@ -14,6 +14,15 @@ def merge_states(
         list[str], typer.Argument(metavar="STATE...", help="Files written by --state-out.")
     ],
     *,
+    losses: Annotated[
+        list[str] | None,
+        opt.option(
+            "--loss",
+            "-l",
+            metavar="FILE.py",
+            help="File of custom losses that the states were made with; repeatable.",
+        ),
+    ] = None,
     state_out: Annotated[
         str | None, opt.option("--state-out", metavar="FILE", help="Keep the merged state there.")
     ] = None,
@@ -38,12 +47,14 @@ def merge_states(
     from pathlib import Path
 
     from lossctl.cli.output import Outputs, check_writable, write_whole
+    from lossctl.losses import parse
     from lossctl.statefile import dump, load_merged, report_of
 
     outputs = Outputs.plan(format, output, report, color=color, others=[*states, state_out])
+    known = [spec.loss for spec in parse(losses or [])]
     if state_out is not None:
         check_writable(Path(state_out))
-    merged = load_merged(states)
+    merged = load_merged(states, known)
     found = report_of(merged)
     if state_out is not None:
         write_whole(Path(state_out), dump(merged))

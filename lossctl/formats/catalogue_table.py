@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lossctl.catalogue import families, plain
+from lossctl.losses import Loss, Spec
 
 
-def draw() -> str:
-    """List every loss: its spec with defaults, and its first sentence."""
-    from lossctl.losses import Spec
-
+def draw(listed: Iterable[Loss]) -> str:
+    """List losses: the spec with its defaults, and the first sentence."""
     blocks = []
-    for family, losses in families().items():
+    for family, losses in families(listed).items():
         specs = [Spec(loss, loss.defaults()).full for loss in losses]
         width = max(map(len, specs))
         rows = [

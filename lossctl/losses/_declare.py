@@ -1,7 +1,8 @@
 """The declaration of a loss: ``@loss`` reads everything from the signature of one function.
 
 Positional parameters are roles, keyword-only parameters are the loss's parameters; see
-`Loss` for what follows from them. Losses register themselves under their name and aliases.
+`Loss` for what follows from them. Declaring a loss makes it known to nobody: those of the families
+are registered under their name and aliases when they are imported.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, overload
 
 import numpy as np
 
 from lossctl.errors import DomainError, SpecError
 from lossctl.losses._calling import check_lengths, columns_of, widths
-from lossctl.losses._domains import Array, Domain, Interval, Sizes
+from lossctl.losses._domains import FINITE, Array, Domain, Interval, Sizes
 from lossctl.losses._finish import MEAN, Finish
 
 Direction = Literal["lower_is_better", "zero_is_best"]
@@ -139,6 +140,8 @@ class Loss:
     with_respect_to: tuple[str, ...] = ()
     curvature: Gradient | None = None
     """The second derivative by each single value of the first role of `with_respect_to`."""
+    origin: str = ""
+    """What tells the code of a loss that is not built in: a digest, or a package and version."""
 
     @property
     def summary(self) -> str:
@@ -153,6 +156,8 @@ class Loss:
     @property
     def clipped(self) -> str | None:
         """Name of the parameter that clips probabilities, if the loss has one."""
+        if not any(role.name == "prediction" for role in self.roles):
+            return None
         return next(
             (p.name for p in self.parameters if p.name == "eps" and p.interval == CLIP), None
         )
@@ -224,10 +229,15 @@ REGISTRY: dict[str, Loss] = {}
 """Every declared loss by its name."""
 
 
+@overload
+def loss(kernel: Kernel, /) -> Loss: ...
+
+
+@overload
 def loss(
     *,
-    formula: str,
-    reference: str,
+    formula: str = "",
+    reference: str = "",
     sample: str = "",
     aliases: tuple[str, ...] = (),
     equivalents: Mapping[str, str] | None = None,
@@ -235,35 +245,51 @@ def loss(
     symmetric: bool = False,
     finish: Finish = MEAN,
     populations: tuple[str, ...] = (),
-) -> Callable[[Kernel], Loss]:
-    """Declare the decorated function as a loss; its family is the name of its module."""
+) -> Callable[[Kernel], Loss]: ...
+
+
+def loss(kernel: Kernel | None = None, /, **facts: Any) -> Loss | Callable[[Kernel], Loss]:
+    """Declare the decorated function as a loss; its family is the name of its module.
+
+    Raises
+    ------
+    TypeError
+        The signature does not say what it must: a domain for every role, a range for every
+        parameter.
+
+    """
 
     def declare(kernel: Kernel) -> Loss:
         roles, parameters = _read_signature(kernel)
-        declared = Loss(
+        known = {"formula": "", "reference": "", "sample": ""} | facts
+        return Loss(
             name=kernel.__name__,
             family=kernel.__module__.rpartition(".")[2],
             kernel=kernel,
             roles=roles,
             parameters=parameters,
-            formula=formula,
-            reference=reference,
-            sample=sample,
-            aliases=aliases,
-            equivalents=dict(equivalents or {}),
-            direction=direction,
-            symmetric=symmetric,
-            finish=finish,
-            populations=populations,
+            **known | {"equivalents": dict(facts.get("equivalents") or {})},
         )
-        taken = {name for other in REGISTRY.values() for name in (other.name, *other.aliases)}
-        if clash := taken.intersection((declared.name, *aliases)):
-            message = f"the name {clash.pop()!r} of a loss is taken"
-            raise ValueError(message)
-        REGISTRY[declared.name] = declared
-        return declared
 
-    return declare
+    return declare if kernel is None else declare(kernel)
+
+
+def register(declared: Loss) -> Loss:
+    """Make a loss known by its name and aliases.
+
+    Raises
+    ------
+    ValueError
+        Another loss has one of them.
+
+    """
+    others = [other for other in REGISTRY.values() if other is not declared]
+    taken = {name for other in others for name in (other.name, *other.aliases)}
+    if clash := taken.intersection((declared.name, *declared.aliases)):
+        message = f"the name {clash.pop()!r} of a loss is taken"
+        raise ValueError(message)
+    REGISTRY[declared.name] = declared
+    return declared
 
 
 def gradient(of: Loss, *, wrt: tuple[str, ...] = ()) -> Callable[[Gradient], Gradient]:
@@ -299,12 +325,19 @@ def _read_signature(kernel: Kernel) -> tuple[tuple[Role, ...], tuple[Parameter, 
     hints = typing.get_type_hints(kernel, include_extras=True)
     roles, parameters = [], []
     for name, argument in inspect.signature(kernel).parameters.items():
-        base, *extras = typing.get_args(hints[name])
+        base, extras = hints.get(name), []
+        if typing.get_origin(base) is Annotated:
+            base, *extras = typing.get_args(base)
         if argument.kind is argument.KEYWORD_ONLY:
             parameters.append(_read_parameter(name, base, extras, argument.default))
-        else:
-            default = None if argument.default is argument.empty else float(argument.default)
-            roles.append(Role(name, next(e for e in extras if isinstance(e, Domain)), default))
+            continue
+        domain = next((extra for extra in extras if isinstance(extra, Domain)), None)
+        if domain is None or argument.kind is not argument.POSITIONAL_OR_KEYWORD:
+            raise TypeError(f"the role {name!r} needs a domain, as in {name}: Real")
+        default = None if argument.default is argument.empty else float(argument.default)
+        roles.append(Role(name, domain, default))
+    if not roles:
+        raise TypeError("a loss needs a role, as in prediction: Real")
     return tuple(roles), tuple(parameters)
 
 
@@ -313,12 +346,22 @@ def _read_parameter(name: str, base: Any, extras: list[Any], default: Any) -> Pa
     if optional:
         base = next(arg for arg in typing.get_args(base) if arg is not type(None))
     choices = typing.get_args(base) if typing.get_origin(base) is Literal else ()
-    return Parameter(
+    kind = type(choices[0]) if choices else base
+    if kind not in (float, int, bool) and not choices:
+        raise TypeError(f"the parameter {name!r} must be a float, int, bool or Literal of choices")
+    anything = None if choices or kind is bool else FINITE
+    parameter = Parameter(
         name=name,
-        text=next(extra for extra in extras if isinstance(extra, str)),
+        text=next((extra for extra in extras if isinstance(extra, str)), ""),
         default=default,
-        kind=type(choices[0]) if choices else base,
+        kind=kind,
         choices=choices,
-        interval=next((extra for extra in extras if isinstance(extra, Interval)), None),
+        interval=next((extra for extra in extras if isinstance(extra, Interval)), anything),
         optional=optional,
     )
+    try:
+        parameter.check(default)
+    except (ValueError, TypeError):
+        message = f"the parameter {name!r} needs a default that is {parameter.range}"
+        raise TypeError(message) from None
+    return parameter

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from lossctl.errors import SeveralErrors, SpecError, UsageError, close_to, did_you_mean
+from lossctl.errors import Place, SeveralErrors, SpecError, UsageError, close_to, did_you_mean
+from lossctl.losses import _files
 from lossctl.losses._declare import REGISTRY, Loss
+from lossctl.losses._packages import installed
+
+CODE = "code"
+"""Stands among the parameters of a full text and tells code that is not built in."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +31,20 @@ class Spec:
 
     @cached_property
     def full(self) -> str:
-        """The canonical text with every parameter, for signatures."""
-        return self._text(self.parameters)
+        """The canonical text with every parameter, and what tells its code, for signatures."""
+        code = {CODE: self.loss.origin} if self.loss.origin else {}
+        return self._text({**self.parameters, **code})
 
     def _text(self, parameters: Mapping[str, Any]) -> str:
         known = {parameter.name: parameter for parameter in self.loss.parameters}
-        shown = ",".join(f"{k}={known[k].show(v)}" for k, v in parameters.items())
+        shown = ",".join(
+            f"{k}={known[k].show(v) if k in known else v}" for k, v in parameters.items()
+        )
         return f"{self.loss.name}:{shown}" if shown else self.loss.name
 
 
 def find(name: str) -> Loss:
-    """Look a loss up by its name or an alias.
+    """Look a loss up: a built-in one, one of a file as in ``my.py:mine``, or one of a package.
 
     Raises
     ------
@@ -45,17 +53,29 @@ def find(name: str) -> Loss:
 
     """
     names = {alias: loss for loss in REGISTRY.values() for alias in (loss.name, *loss.aliases)}
-    if name not in names:
-        near = dict.fromkeys(names[word].name for word in close_to(name, names))
-        hint = f"did you mean {' or '.join(near)}?" if near else "lossctl losses lists all of them"
-        raise SpecError(f"unknown loss {name!r}", hint=hint)
-    return names[name]
+    if name in names:
+        return names[name]
+    if named := _files.NAMED.fullmatch(name):
+        losses = _of_file(named["file"], named["function"] or "")
+        if len(losses) == 1:
+            return losses[0]
+        hint = f"one of {', '.join(loss.name for loss in losses)}"
+        raise SpecError(f"{name} declares several losses", hint=hint)
+    others = installed()
+    if name in others.losses:
+        return others.losses[name]
+    names |= others.losses
+    near = dict.fromkeys(names[word].name for word in close_to(name, names))
+    hint = f"did you mean {' or '.join(near)}?" if near else "lossctl losses lists all of them"
+    raise SpecError(f"unknown loss {name!r}", hint="; ".join([hint, *others.faults]))
 
 
-def parse(texts: list[str]) -> list[Spec]:
+def parse(texts: Sequence[str], *, known: Sequence[Loss] | None = None) -> list[Spec]:
     """Read specs from texts that hold one or more of them each, separated by commas.
 
-    ``@regression`` stands for every loss of a family with its default parameters.
+    ``@regression`` stands for every loss of a family with its default parameters, and a file for
+    every loss that it declares. ``known`` are the losses of files that may be named; without it
+    the files that are named are run.
 
     Raises
     ------
@@ -67,7 +87,7 @@ def parse(texts: list[str]) -> list[Spec]:
     errors: list[UsageError] = []
     for text in (part for joined in texts for part in _split(joined)):
         try:
-            specs |= {spec.full: spec for spec in _parse_one(text)}
+            specs |= {spec.full: spec for spec in _parse_one(text, known)}
         except SpecError as error:
             errors.append(error)
     if len(errors) == 1:
@@ -88,24 +108,71 @@ def _split(text: str) -> Iterator[str]:
     return iter(parts)
 
 
-def _parse_one(text: str) -> list[Spec]:
+def _parse_one(text: str, known: Sequence[Loss] | None) -> list[Spec]:
     if text.startswith("@"):
-        members = [loss for loss in REGISTRY.values() if loss.family == text[1:]]
-        if not members:
-            families = sorted({loss.family for loss in REGISTRY.values()})
-            raise SpecError(
-                f"unknown family {text!r}",
-                hint=did_you_mean(text[1:], families) or f"families: {', '.join(families)}",
-            )
-        return [Spec(loss, loss.defaults()) for loss in members]
-    name, _, rest = text.partition(":")
-    loss = find(name)
-    given = dict(_parse_parameter(loss, item) for item in rest.split(",") if item)
-    return [Spec(loss, loss.check_parameters(given))]
+        return [Spec(loss, loss.defaults()) for loss in _family(text[1:])]
+    if named := _files.NAMED.fullmatch(text):
+        file, function = named["file"], named["function"] or ""
+        items = _items(named["rest"] or "")
+        code = items.pop(CODE, None)
+        losses = (
+            _of_file(file, function) if known is None else [_known(known, file, function, code)]
+        )
+    else:
+        name, _, rest = text.partition(":")
+        losses, items = [find(name)], _items(rest)
+        code = items.pop(CODE, None) if losses[0].origin else None
+    for loss in losses:
+        if code not in (None, loss.origin):
+            raise SpecError(f"{loss.name}: its code is {loss.origin} now, not {code}")
+    return [_spec(loss, items) for loss in losses]
 
 
-def _parse_parameter(loss: Loss, item: str) -> tuple[str, Any]:
-    name, equals, value = item.partition("=")
+def _family(name: str) -> list[Loss]:
+    """Give the losses of a family: a built-in one, or else one of a package."""
+    losses = list(REGISTRY.values())
+    if not any(loss.family == name for loss in losses):
+        losses += dict.fromkeys(installed().losses.values())
+    if members := [loss for loss in losses if loss.family == name]:
+        return members
+    families = sorted({loss.family for loss in losses})
+    hint = did_you_mean(name, families) or f"families: {', '.join(families)}"
+    raise SpecError(f"unknown family '@{name}'", hint=hint)
+
+
+def _items(text: str) -> dict[str, str]:
+    """Cut parameters apart; one without a value has the empty one."""
+    pairs = (item.partition("=") for item in text.split(",") if item)
+    return {name: value for name, _, value in pairs}
+
+
+def _spec(loss: Loss, items: Mapping[str, str]) -> Spec:
+    given = dict(_parse_parameter(loss, name, value) for name, value in items.items())
+    return Spec(loss, loss.check_parameters(given))
+
+
+def _of_file(file: str, function: str) -> list[Loss]:
+    """Run a file and give one of its losses, or all of them where none is named."""
+    losses = _files.load(file)
+    if not function:
+        return list(dict.fromkeys(losses.values()))
+    if function not in losses:
+        hint = did_you_mean(function, losses) or f"its losses: {', '.join(losses)}"
+        raise SpecError(f"declares no loss {function!r}", hint=hint, place=Place(file))
+    return [losses[function]]
+
+
+def _known(known: Sequence[Loss], file: str, function: str, code: str | None) -> Loss:
+    """Find the loss of a file by its code, wherever the file lies now."""
+    told = [loss for loss in known if loss.origin and loss.name.rpartition(":")[2] == function]
+    for loss in told:
+        if loss.origin == code:
+            return replace(loss, name=f"{file}:{function}")
+    why = "its code has changed" if told else "its file is not named here"
+    raise SpecError(f"the loss {file}:{function} is not at hand: {why}")
+
+
+def _parse_parameter(loss: Loss, name: str, value: str) -> tuple[str, Any]:
     known = {parameter.name: parameter for parameter in loss.parameters}
     if name not in known:
         raise SpecError(
@@ -113,7 +180,7 @@ def _parse_parameter(loss: Loss, item: str) -> tuple[str, Any]:
             hint=did_you_mean(name, known) or f"its parameters: {', '.join(known) or 'none'}",
         )
     try:
-        return name, known[name].parse(value if equals else "")
+        return name, known[name].parse(value)
     except (ValueError, TypeError):
         raise SpecError(
             f"{loss.name}: {name} must be {known[name].range}, not {value!r}",

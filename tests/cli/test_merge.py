@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from lossctl.errors import Exit
 from lossctl.statefile import load
 
 Run = Callable[..., tuple[int, str, str]]
+
+EVALUATE = importlib.import_module("lossctl.evaluate")
+"""The module; the package has a function of that name."""
 
 LINES = [f"{x / 16},{x % 3 / 2},{'ab'[x % 2]}" for x in range(40)]
 CUTS = {"x.csv": (0, 7), "y.csv": (7, 8), "z.csv": (8, 40)}
@@ -186,7 +190,7 @@ def test_resume_of_a_finished_run_reports_it_again(
     """Without reading a row, and the state stays as it was."""
     expected = run("eval", "x.csv", *OPTIONS)
     before = Path(states[0]).read_bytes()
-    monkeypatch.setattr("lossctl.evaluate.read_chunks", None)
+    monkeypatch.setattr(EVALUATE, "read_chunks", None)
     assert run("eval", "x.csv", *OPTIONS, "--state-out", states[0], "--resume") == expected
     assert Path(states[0]).read_bytes() == before
 
@@ -238,14 +242,14 @@ def test_what_the_slow_road_has_read_is_not_put_together_with_pieces(
     long = "b" * 100
     lines = [*LINES[:-1], f'1,0,"{long}\nb"']
     Path("quoted.csv").write_text("\n".join(["prediction,target,part", *lines, ""]), "utf-8")
-    monkeypatch.setattr("lossctl.evaluate.CHECKPOINT_S", -1.0)
+    monkeypatch.setattr(EVALUATE, "CHECKPOINT_S", -1.0)
     expected = run("eval", "quoted.csv", *OPTIONS, "-f", "value")
     assert expected[0] == Exit.DONE
     keep = ("--state-out", "quoted.state", "-f", "value")
     assert run("eval", "quoted.csv", *OPTIONS, *keep) == expected
     assert run("eval", "quoted.csv", *OPTIONS, *keep, "--resume") == expected
     with monkeypatch.context() as patch:
-        patch.setattr("lossctl.evaluate.tasks", interrupt_the_slow_road)
+        patch.setattr(EVALUATE, "tasks", interrupt_the_slow_road)
         interrupted = run("eval", "quoted.csv", *OPTIONS, *keep, "--resume", "--jobs", "1")
     assert interrupted == (Exit.INTERRUPTED, "", "")
     saved = load("quoted.state")

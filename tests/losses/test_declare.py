@@ -11,21 +11,24 @@ import numpy.typing as npt
 import pytest
 
 from lossctl.errors import DomainError, LossctlError
-from lossctl.losses import REGISTRY, Parameter, Ragged, _declare, find, gradient, loss, parse
-from lossctl.losses._domains import Interval, Real, Vector
+from lossctl.losses import (
+    REGISTRY,
+    Interval,
+    Parameter,
+    Ragged,
+    Real,
+    Vector,
+    find,
+    gradient,
+    loss,
+    parse,
+    register,
+)
 
 Array = npt.NDArray[np.float64]
 
 
-@pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, _declare.Loss]:
-    """Let declarations of one test go to a copy of the registry."""
-    copy = dict(REGISTRY)
-    monkeypatch.setattr(_declare, "REGISTRY", copy)
-    return copy
-
-
-def test_the_signature_is_the_declaration(registry: dict[str, _declare.Loss]) -> None:
+def test_the_signature_is_the_declaration() -> None:
     """Roles, domains, parameters, ranges and defaults are read from the function itself."""
 
     @loss(formula="f", reference="r", aliases=("Example",))
@@ -46,7 +49,7 @@ def test_the_signature_is_the_declaration(registry: dict[str, _declare.Loss]) ->
         del power, kind, label, half, alpha
         return anchor[:, 0] + offset
 
-    assert registry["example"] is example
+    assert "example" not in REGISTRY
     assert [(role.name, role.domain.size, role.default) for role in example.roles] == [
         ("anchor", "D", None),
         ("offset", "", 2.0),
@@ -70,9 +73,7 @@ def test_the_signature_is_the_declaration(registry: dict[str, _declare.Loss]) ->
     assert example.gradient is None
 
 
-def test_a_gradient_belongs_to_the_first_role_unless_told_otherwise(
-    registry: dict[str, _declare.Loss],
-) -> None:
+def test_a_gradient_belongs_to_the_first_role_unless_told_otherwise() -> None:
     """``wrt`` names the roles of a gradient that gives several arrays."""
 
     @loss(formula="f", reference="r")
@@ -85,26 +86,92 @@ def test_a_gradient_belongs_to_the_first_role_unless_told_otherwise(
         del target
         return np.ones_like(prediction)
 
-    assert registry["example"].gradient is by_prediction
+    assert example.gradient is by_prediction
     assert list(example.with_respect_to) == ["prediction"]
     gradient(example, wrt=("prediction", "target"))(by_prediction)
     assert list(example.with_respect_to) == ["prediction", "target"]
 
 
 @pytest.mark.parametrize("name", ["huber", "HuberLoss"])
-@pytest.mark.usefixtures("registry")
 def test_a_name_is_given_once(name: str) -> None:
     """A loss may not take the name or the alias of another one, as a name or as an alias."""
+    known = dict(REGISTRY)
 
     def kernel(prediction: Real, target: Real) -> Array:
         """Subtract."""
         return prediction - target
 
     with pytest.raises(ValueError, match=f"'{name}' of a loss is taken"):
-        loss(formula="f", reference="r", aliases=(name,))(kernel)
+        register(loss(formula="f", reference="r", aliases=(name,))(kernel))
     kernel.__name__ = name
     with pytest.raises(ValueError, match=f"'{name}' of a loss is taken"):
-        loss(formula="f", reference="r")(kernel)
+        register(loss(kernel))
+    assert known == REGISTRY
+    assert register(REGISTRY["huber"]) is REGISTRY["huber"]
+
+
+def undecided(prediction: Real, target: Real, *, q) -> Array:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    del q
+    return prediction - target
+
+
+def without_default(prediction: Real, *, q: float) -> Array:
+    return q * prediction
+
+
+def beyond(prediction: Real, *, q: Annotated[float, Interval(0, 1)] = 2.0) -> Array:
+    return q * prediction
+
+
+def wordy(prediction: Real, *, q: str = "word") -> Array:
+    del q
+    return prediction
+
+
+def bare(prediction: float) -> float:
+    return prediction
+
+
+def starred(*prediction: Real) -> Array:
+    return prediction[0]
+
+
+def nothing(*, q: float = 1.0) -> Array:
+    return np.array([q])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "text"),
+    [
+        (undecided, "parameter 'q' must be a float, int, bool or Literal"),
+        (without_default, "parameter 'q' needs a default that is float in"),
+        (beyond, r"parameter 'q' needs a default that is float in \[0, 1\]"),
+        (wordy, "parameter 'q' must be a float, int, bool or Literal"),
+        (bare, "role 'prediction' needs a domain, as in prediction: Real"),
+        (starred, "role 'prediction' needs a domain"),
+        (nothing, "a loss needs a role"),
+    ],
+)
+def test_a_signature_that_says_too_little_is_refused(kernel: Any, text: str) -> None:
+    """The error names the parameter and what it lacks."""
+    with pytest.raises(TypeError, match=text):
+        loss(kernel)
+
+
+def test_a_loss_may_be_declared_by_its_signature_alone() -> None:
+    """Without facts, and with parameters that have no range of their own."""
+
+    @loss
+    def plain(prediction: Real, target: Real, *, q: float = 0.5, half: bool = False) -> Array:
+        del half
+        return q * (prediction - target)
+
+    assert [parameter.range for parameter in plain.parameters] == [
+        "float in (-inf, inf)",
+        "true | false",
+    ]
+    assert plain([1.0], [3.0], q=2.0).tolist() == [-4.0]
+    assert (plain.formula, plain.reference, plain.origin) == ("", "", "")
 
 
 @pytest.mark.parametrize(
