@@ -29,7 +29,7 @@ from lossctl.state import State, empty_state
 from lossctl.statefile import inputs_of
 from lossctl.stats.extremes import Extremes, Row
 from lossctl.stats.segments import Segments
-from lossctl.stats.tally import FIRST, FirstRows, Rows, Tally
+from lossctl.stats.tally import FIRST, Rows, Tally
 from lossctl.summarise import summarise
 
 __all__ = ["Plan", "Policies", "State", "empty_state", "evaluate", "make_plan"]
@@ -213,9 +213,16 @@ class _Keep:
 
 
 def take_in(
-    work: Work, checks: Sequence[Check], task: Task, chunk: Chunk, state: State
-) -> tuple[Segments, FirstRows]:
+    work: Work,
+    checks: Sequence[Check],
+    task: Task,
+    chunk: Chunk,
+    state: State,
+    kept: tuple[Column, ...] = (),
+) -> tuple[Segments, RowNames]:
     """Apply the policies to a chunk, count its rows, and arrange what is left by cell.
+
+    ``kept`` are the columns that are shown of a row that is named.
 
     Raises
     ------
@@ -234,19 +241,16 @@ def take_in(
     )
     for why, places in (chunk.filtered | gone_by_reason).items():
         state.dropped.setdefault(why, Rows()).add(places, first)
-    names = RowNames(path, start, chunk)
-    return chunk.arrange(), names.first
+    return chunk.arrange(), RowNames(path, start, chunk, kept)
 
 
 def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
-    segments, _ = take_in(plan, plan.checks, task, chunk, state)
-    path, start, _ = task.piece
-    names = RowNames(path, start, chunk, plan.kept)
+    segments, names = take_in(plan, plan.checks, task, chunk, state, plan.kept)
     for spec in plan.specs:
         values = {role: chunk.values[slot] for role, slot in plan.binding[spec.full].items()}
         tally = state.tallies[spec.full]
         tally.grow(len(state.cells.keys))
-        for what, labels in _labels_seen(spec, plan.binding[spec.full], values):
+        for what, labels in labels_seen(spec, plan.binding[spec.full], values):
             key = (spec.full, what)
             state.labels[key] = state.labels.get(key, frozenset()) | labels
         _measure_loss(spec, values, tally, segments, names, chunk.weights)
@@ -297,7 +301,7 @@ class RowNames:
         return indices if self.part is None else self.part[indices]
 
 
-def _labels_seen(
+def labels_seen(
     spec: Spec, slots: Mapping[str, Slot], values: Mapping[str, Any]
 ) -> Iterator[tuple[str, frozenset[float]]]:
     """Give what is judged over the whole input: codings of labels, and whether a label is there."""
@@ -322,7 +326,7 @@ def _measure_loss(
     components = spec.loss.kernel(**values, **spec.parameters)
     shown = finish.row(components)
     if spec.loss.clipped:
-        clipped = _clipped(spec, values, shown)
+        clipped = clipped_rows(spec, values, shown)
         tally.add_clipped(clipped, shown, segments, names.first, weights)
     if finish.counts is not None:
         counted = np.flatnonzero(finish.counts(components))
@@ -345,7 +349,7 @@ def _add_worst(
         worst.add(shown, segments, names.piece, names.numbers, names.carried)
 
 
-def _clipped(spec: Spec, values: Mapping[str, Any], shown: Array) -> Mask:
+def clipped_rows(spec: Spec, values: Mapping[str, Any], shown: Array) -> Mask:
     """Mark the rows whose loss the clip changed: those that differ from the one without clip."""
     name = spec.loss.clipped or ""
     eps, p = spec.parameters[name], values["prediction"]

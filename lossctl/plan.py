@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -128,7 +129,15 @@ def _shown(slot: Slot, spec: Spec) -> list[str] | str:
     return f"{slot.constant:g}"
 
 
-def _pairing(sources: Sequence[Source], policies: Policies, *, stacked: bool) -> Pairing:
+def pairing_of(sources: Sequence[Source], policies: Policies, *, stacked: bool) -> Pairing:
+    """Say how the rows of several files come together.
+
+    Raises
+    ------
+    UsageError
+        There is a key and nothing to pair, or what only a key allows.
+
+    """
     if not policies.keys:
         if policies.missing != "error" or policies.min_match_rate:
             raise UsageError("--missing and --min-match-rate need --key COLUMN to pair files by")
@@ -177,9 +186,34 @@ def make_plan(
         names = ", ".join(spec.label for spec, two in zip(specs, stacked, strict=True) if not two)
         message = f"two files of two populations cannot be paired row by row as well ({names})"
         raise UsageError(message, hint="evaluate those losses in a run of their own")
-    pairing = _pairing(sources, policies, stacked=all(stacked))
+    pairing = pairing_of(sources, policies, stacked=all(stacked))
     binding = bind(specs, sources, choices)
-    slots = dict.fromkeys(slot for roles in binding.values() for slot in roles.values())
+    reading = plan_reading(sources, pairing, [binding], policies, carried=carried)
+    return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)
+
+
+def plan_reading(
+    sources: Sequence[Source],
+    pairing: Pairing,
+    bindings: Iterable[Binding],
+    policies: Policies,
+    *,
+    carried: Sequence[str] = (),
+    apart: Collection[str] = (),
+) -> Reading:
+    """Decide what is read of the files, once it is known which columns play which role.
+
+    ``apart`` names columns that paired files may both hold without being equal there.
+
+    Raises
+    ------
+    UsageError
+        No file holds a column, or it is of a type that cannot be used so.
+
+    """
+    slots = dict.fromkeys(
+        slot for binding in bindings for roles in binding.values() for slot in roles.values()
+    )
     find = partial(find_columns, sources, in_all=pairing == "populations")
     weight = None
     if policies.weight is not None:
@@ -192,8 +226,8 @@ def make_plan(
         where = bind_where(policies.where, sources, tuple(slots), in_all=pairing == "populations")
     shared: tuple[str, ...] = ()
     if pairing == "position":
-        first, *others = (source.names for source in sources)
-        shared = tuple(name for name in first if all(name in names for names in others))
+        holders = Counter(name for source in sources for name in source.names)
+        shared = tuple(n for n, files in holders.items() if files > 1 and n not in apart)
     reading = Reading(
         tuple(sources),
         pairing,
@@ -210,4 +244,4 @@ def make_plan(
         where=where,
     )
     _check_keys(reading)
-    return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)
+    return reading

@@ -143,13 +143,7 @@ class Report:
             "schema": dict(SCHEMA),
             "signature": self.signature,
             "columns": {loss: dict(roles) for loss, roles in self.columns.items()},
-            "rows": {
-                "read": self.rows.read,
-                "scored": self.rows.scored,
-                "dropped": {why: _count(n) for why, n in self.rows.dropped.items()},
-                "clipped": self.rows.clipped,
-                **_matching(self.rows.matching),
-            },
+            "rows": rows_to_dict(self.rows),
             "results": [_result(result) for result in self.results],
             "warnings": list(self.warnings),
         }
@@ -187,6 +181,17 @@ def digest(stable: Mapping[str, Any]) -> str:
         stable, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()}"
+
+
+def rows_to_dict(rows: Rows) -> dict[str, Any]:
+    """Give the JSON form of what became of the rows."""
+    return {
+        "read": rows.read,
+        "scored": rows.scored,
+        "dropped": {why: _count(n) for why, n in rows.dropped.items()},
+        "clipped": rows.clipped,
+        **_matching(rows.matching),
+    }
 
 
 def _count(rows: RowCount) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def summarise(settings: Settings, state: State) -> Report:
         There is no row, or none is left.
 
     """
-    places, rows = account(settings.specs, state)
+    places, rows = account(settings, state)
     results = tuple(
         _result(spec, tallies[spec.full], group, names, settings.policies, places)
         for slicing in dict.fromkeys(((), *settings.policies.by))
@@ -74,18 +74,18 @@ def summarise(settings: Settings, state: State) -> Report:
         for spec in settings.specs
     )
     clipped = max((r.clipped.count for r in results), default=0)
-    rows = replace(rows, clipped=clipped, matching=_matching(settings, state, places))
+    rows = replace(rows, clipped=clipped)
     return Report(
         signature=settings.signature(rows.scored),
         columns=settings.columns,
         rows=rows,
         results=results,
-        warnings=(*_absent_labels(state), *_warnings(rows, results)),
+        warnings=(*absent_labels(state), *_warnings(rows, results)),
         run={},
     )
 
 
-def account(specs: Sequence[Spec], state: State) -> tuple[Places, Rows]:
+def account(settings: Settings, state: State) -> tuple[Places, Rows]:
     """Say what became of the rows that were read.
 
     Raises
@@ -96,7 +96,7 @@ def account(specs: Sequence[Spec], state: State) -> tuple[Places, Rows]:
         There is no row, or none is left.
 
     """
-    for spec in specs:
+    for spec in settings.specs:
         for role in spec.loss.roles:
             _judge_labels(role, state.labels.get((spec.full, role.name), frozenset()), state)
     read = sum(state.read.values())
@@ -109,7 +109,8 @@ def account(specs: Sequence[Spec], state: State) -> tuple[Places, Rows]:
     if not scored:
         reasons = " and ".join(dropped)
         raise InputError(f"no row is left: all {read} are dropped ({reasons})")
-    return places, Rows(read, scored, dropped)
+    matching = _matching(settings, state, places)
+    return places, Rows(read, scored, dropped, matching=matching)
 
 
 def _matching(settings: Settings, state: State, places: Places) -> Matching | None:
@@ -148,7 +149,7 @@ def _judge_labels(role: Role, labels: frozenset[float], state: State) -> None:
         raise DomainError(fault, place=Place(", ".join(paths)))
 
 
-def _absent_labels(state: State) -> Iterator[str]:
+def absent_labels(state: State) -> Iterator[str]:
     """Warn of a positive label that no row has: misspelt, it makes every row a negative one."""
     for (spec, what), seen in sorted(state.labels.items()):
         if not seen:

@@ -21,6 +21,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "errors": (),
     "whole": (),
     "report": ("stats", "frame"),
+    "comparison": ("report",),
     "frame": (),
     "losses": ("errors",),
     "stats": (),
@@ -29,8 +30,17 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "catalogue": ("errors", "losses"),
     "contract": ("errors", "losses"),
     "schemas": ("errors",),
-    "gates": ("errors", "report"),
-    "formats": ("errors", "report", "losses", "catalogue", "contract", "schemas", "gates"),
+    "gates": ("errors", "report", "comparison"),
+    "formats": (
+        "errors",
+        "report",
+        "comparison",
+        "losses",
+        "catalogue",
+        "contract",
+        "schemas",
+        "gates",
+    ),
 }
 """Module or package to the others that it may import. Those that are not named here are the
 evaluation, which may import all but what stands above it, and the command line, which may all."""
@@ -39,6 +49,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "errors": (),
     "whole": (),
     "report": (),
+    "comparison": (),
     "frame": (),
     "losses": ("numpy",),
     "stats": ("numpy",),

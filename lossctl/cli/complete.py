@@ -41,7 +41,8 @@ def complete_specs(incomplete: str) -> list[str]:
 def complete_columns(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the last name of a comma-separated list of columns of the files on the line."""
     # While an option lacks its value, Typer leaves the arguments among the unparsed words.
-    paths = [ctx.params.get("predictions"), ctx.params.get("targets"), *ctx.args]
+    told = [ctx.params.get("predictions"), ctx.params.get("targets")]
+    paths = [*told, *(ctx.params.get("models") or ()), *ctx.args]
     names = dict.fromkeys(name for path in paths if path for name in _column_names(str(path)))
     return _complete_last(incomplete, names)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
+from lossctl.cli import compare as compare_command
 from lossctl.cli import eval as eval_command
 from lossctl.cli import losses as losses_command
 from lossctl.cli import merge as merge_command
@@ -58,6 +59,7 @@ def program(
 
 app.command("eval", epilog=EPILOG)(eval_command.evaluate_files)
 app.command("worst", epilog=EPILOG)(worst_command.show_worst)
+app.command("compare", epilog=EPILOG)(compare_command.compare_models)
 app.command("merge", epilog=EPILOG)(merge_command.merge_states)
 app.command("losses")(losses_command.show_losses)
 app.command("schema")(schema_command.show_schema)

@@ -273,6 +273,21 @@ def confidence(text: str) -> float | None:
     return level
 
 
+def level(text: str) -> float:
+    """Read the level of intervals that cannot be done without.
+
+    Raises
+    ------
+    UsageError
+        The text is no number between 0 and 1.
+
+    """
+    found = None if text == "off" else confidence(text)
+    if found is None:
+        raise UsageError("--ci takes a level between 0 and 1: a verdict needs one")
+    return found
+
+
 def shares(text: str | None) -> tuple[float, ...]:
     """Read quantiles.
 

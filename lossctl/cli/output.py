@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lossctl.cli.options import one_of
 from lossctl.cli.stderr import note
+from lossctl.comparison import Comparison
 from lossctl.errors import Gathered, OutputError, Place, UsageError
-from lossctl.formats import FORMATS, Style, render
-from lossctl.report import Report
+from lossctl.formats import FORMATS, Document, Style, render
 from lossctl.whole import whole_file
 
 When = Literal["auto", "always", "never"]
@@ -69,7 +69,7 @@ class Outputs:
         wrong.settle()
         return cls(format, path, tuple(pairs), _colored(color))
 
-    def write(self, report: Report, *, quiet: bool, worst: bool = False) -> None:
+    def write(self, report: Document, *, quiet: bool, worst: bool = False) -> None:
         """Write the further reports, then the document, then notes on stderr.
 
         With ``worst`` the document shows the worst rows instead of the results.
@@ -101,17 +101,26 @@ class Outputs:
                 note(f"warning: {warning}")
 
 
-def _columns(report: Report) -> Iterator[str]:
+def _columns(report: Document) -> Iterator[str]:
     """Say which columns were read, losses that read the same ones in one line."""
+    if isinstance(report, Comparison):
+        for model, losses in report.columns.items():
+            for line in _columns_of(losses):
+                yield f"{model}: {line}"
+        return
+    yield from _columns_of(report.columns)
+
+
+def _columns_of(losses: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     alike: dict[str, list[str]] = {}
-    for loss, roles in report.columns.items():
+    for loss, roles in losses.items():
         chosen = "; ".join(
             f"{role}: {columns if isinstance(columns, str) else ', '.join(columns)}"
             for role, columns in roles.items()
         )
         alike.setdefault(chosen, []).append(loss)
-    for chosen, losses in alike.items():
-        yield f"columns of {', '.join(losses)}: {chosen}"
+    for chosen, names in alike.items():
+        yield f"columns of {', '.join(names)}: {chosen}"
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -3,16 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lossctl.cli import options as opt
 
 if TYPE_CHECKING:
+    from lossctl.compare import ComparisonPlan, Method
+    from lossctl.data.binding import Choices
+    from lossctl.data.source import Source
     from lossctl.errors import Gathered
-    from lossctl.plan import Plan
+    from lossctl.losses import Spec
+    from lossctl.plan import Plan, Policies
 
 
-def plan_files(
+def plan_files(wrong: Gathered, files: Sequence[str], losses: list[str], **options: Any) -> Plan:
+    """Open the files and bind the losses to their columns; the options are those of `ask`.
+
+    Raises
+    ------
+    LossctlError
+        All that is wrong, along with what is gathered in ``wrong`` already.
+
+    """
+    from lossctl.plan import make_plan
+
+    return make_plan(*ask(wrong, files, losses, **options))
+
+
+def plan_models(
+    wrong: Gathered,
+    models: Sequence[str],
+    targets: str | None,
+    losses: list[str],
+    method: Method,
+    *,
+    preds: Sequence[str] | None,
+    **options: Any,
+) -> ComparisonPlan:
+    """Open the files of several models and bind the losses to the columns of each.
+
+    Raises
+    ------
+    LossctlError
+        All that is wrong, along with what is gathered in ``wrong`` already.
+
+    """
+    from lossctl.compare import plan_comparison
+
+    files = [*models, *([] if targets is None else [targets])]
+    named = [*(preds or ()), *method.columns]
+    sources, specs, choices, policies = ask(wrong, files, losses, named=named, **options)
+    return plan_comparison(
+        sources[: len(models)],
+        None if targets is None else sources[-1],
+        specs,
+        choices,
+        policies,
+        method,
+        preds=preds or (),
+    )
+
+
+def ask(
     wrong: Gathered,
     files: Sequence[str],
     losses: list[str],
@@ -39,8 +91,11 @@ def plan_files(
     min_match_rate: float = 0.0,
     jobs: int | None = None,
     chunk_rows: int | None = None,
-) -> Plan:
-    """Read the texts of the options, open the files and bind the losses to their columns.
+    named: Sequence[str] = (),
+) -> tuple[Sequence[Source], Sequence[Spec], Choices, Policies]:
+    """Read the texts of the options and open the files.
+
+    ``named`` are further columns that have to be there.
 
     Raises
     ------
@@ -57,7 +112,7 @@ def plan_files(
     from lossctl.data.source import open_sources
     from lossctl.engines.local import usable_cores
     from lossctl.losses import parse
-    from lossctl.plan import Policies, make_plan
+    from lossctl.plan import Policies
 
     specs = wrong.of(parse, losses)
     told = wrong.of(opt.columns, pred, target, col) or {}
@@ -89,7 +144,7 @@ def plan_files(
         wrong.of(
             check_named,
             sources,
-            [*told.values(), *sliced, *keep, *([] if weight is None else [weight])],
+            [*told.values(), *sliced, *keep, *named, *([] if weight is None else [weight])],
         )
     wrong.settle()
     choices = Choices(told, positive, opt.names(classes))
@@ -97,4 +152,4 @@ def plan_files(
         sources, choices = group_files(
             specs, sources, group, choices, nulls=policies.nulls, nonfinite=policies.nonfinite
         )
-    return make_plan(sources, specs, choices, policies)
+    return sources, specs, choices, policies

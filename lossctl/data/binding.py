@@ -13,7 +13,7 @@ from lossctl.data.kinds import check_type, is_list, list_width
 from lossctl.data.source import Source
 from lossctl.data.suffixes import box_order, in_order, suffixes
 from lossctl.errors import ColumnError, Gathered, UsageError, did_you_mean
-from lossctl.losses import Role, Spec
+from lossctl.losses import REGISTRY, Role, Spec
 
 Kind = Literal["number", "matrix", "ragged", "class", "positive", "constant", "population"]
 
@@ -277,6 +277,19 @@ def is_stacked(spec: Spec, sources: Sequence[Source]) -> bool:
     labels = (*USUAL["target"], "label", "labels")
     labelled = any(name.lower() in labels for source in sources for name in source.names)
     return bool(spec.loss.populations) and len(sources) == 2 and not labelled
+
+
+def is_output(name: str) -> bool:
+    """Tell whether a column's name is a usual one for what a model gives, rather than the truth."""
+    lower = name.strip().lower()
+    stems = {
+        stem
+        for loss in REGISTRY.values()
+        for role in loss.roles
+        if role.name != "target"
+        for stem in (*role.domain.hints, *USUAL.get(role.name, (role.name,)))
+    }
+    return lower in stems or any(lower.startswith(f"{stem}_") for stem in stems)
 
 
 def _numbered(names: Sequence[str], stem: str) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Reading:
     rows: int
     """Rows a chunk holds at most."""
     shared: tuple[str, ...] = ()
-    """Columns that both files hold and that must be equal row by row."""
+    """Columns that several files hold and that must be equal row by row."""
     cells: tuple[Column, ...] = ()
     """Columns that rows are sliced by."""
     carried: tuple[Column, ...] = ()
@@ -82,7 +82,8 @@ class Reading:
         for column, how in {} if self.where is None else self.where.wanted.items():
             if self._is_of(column, source):
                 wanted.setdefault(column[1], how)
-        wanted |= dict.fromkeys(self.shared, "text")
+        names = self.sources[source].names
+        wanted |= dict.fromkeys((name for name in self.shared if name in names), "text")
         for slot in self.numbers:
             if slot.source == source or self._stacked:
                 how = "category" if slot.kind in ("class", "positive") else "number"

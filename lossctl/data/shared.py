@@ -1,4 +1,4 @@
-"""Columns that two files share: paired by position, they must be equal row by row."""
+"""Columns that files share: paired by position, they must be equal row by row."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ def differences(
 ) -> Iterator[Fault]:
     """Compare shared columns: as text, as what the other file has, and as numbers."""
     for name in columns:
-        first, *others = (batch.column(name) for batch in batches)
-        for number, other in enumerate(others, start=1):
+        held = [(i, b.column(name)) for i, b in enumerate(batches) if name in b.schema.names]
+        (one, first), *others = held
+        for number, other in others:
             row = None if first.equals(other) else _first_difference(first, other)
             if row is not None:
                 yield Fault(
                     row,
-                    0,
+                    one,
                     name,
                     PairingError,
                     f"the files share the column {name!r} but differ there: "
-                    f"{_shown(first[row])} in {files[0]}, {_shown(other[row])} in {files[number]}",
+                    f"{_shown(first[row])} in {files[one]}, "
+                    f"{_shown(other[row])} in {files[number]}",
                     "bring both files into the same order",
                 )
 

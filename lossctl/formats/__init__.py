@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
+from lossctl.comparison import Comparison
 from lossctl.report import Report
+
+Document = Report | Comparison
+"""What is shown: the outcome of one command."""
 
 FORMATS = ("table", "json", "jsonl", "csv", "md", "value")
 
@@ -21,7 +25,7 @@ class Style:
     """Whether the worst rows are the result, instead of what comes after it."""
 
 
-def render(report: Report, name: str, style: Style) -> str:
+def render(report: Document, name: str, style: Style) -> str:
     """Give the report in a format, importing only that one."""
     text: str = importlib.import_module(f"lossctl.formats.{name}").render(report, style)
     return text

@@ -6,18 +6,38 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lossctl.report import Report, Result
+from lossctl.comparison import Comparison
+from lossctl.formats import Document
+from lossctl.report import Interval, Report, Result
 
 DIGITS = 6
+LEFT = ("loss", "slice", "best", "file", "candidate", "verdict", "model", "mark", "beats")
+"""Headings of columns of texts; others hold numbers."""
+
+Table = dict[str, list[str]]
+"""Headings to cells."""
 
 
-def columns(report: Report) -> dict[str, list[str]]:
-    """Give the columns of the results by heading; those that say nothing are left out."""
+def tables(document: Document, *, worst: bool = False) -> list[tuple[str, Table]]:
+    """Give the tables of a document with their titles; columns that say nothing are left out.
+
+    ``worst`` leaves out what is not about the worst rows.
+    """
+    if isinstance(document, Report):
+        found = [] if worst else [("", _results(document))]
+        found += [(_worst_title(r), _worst_columns(r)) for r in document.results if r.worst]
+    else:
+        found = [("", _differences(document)), ("leaderboard", _leaderboards(document))]
+    said = [(title, {h: c for h, c in table.items() if any(c)}) for title, table in found]
+    return [(title, table) for title, table in said if table]
+
+
+def _results(report: Report) -> Table:
     results = report.results
     weighted = any(result.weight != result.n for result in results)
     level = next((result.ci.level for result in results if result.ci), 0.0)
     shares = next((list(result.quantiles) for result in results), [])
-    found = {
+    return {
         "loss": [result.loss for result in results],
         "slice": [slice_name(result.slice) for result in results],
         "value": [number(_value(result)) or "undefined" for result in results],
@@ -30,10 +50,46 @@ def columns(report: Report) -> dict[str, list[str]]:
         "weight": [number(result.weight) if weighted else "" for result in results],
         "best": ["zero" if result.direction == "zero_is_best" else "lower" for result in results],
     }
-    return {heading: cells for heading, cells in found.items() if any(cells)}
 
 
-def worst_columns(result: Result) -> dict[str, list[str]]:
+def _differences(comparison: Comparison) -> Table:
+    results = comparison.results
+    level = next((result.ci.level for result in results if result.ci), 0.0)
+    corrected = comparison.correction != "none"
+    shares = [(r.better, r.equal, r.worse) for r in results]
+    return {
+        "loss": [result.loss for result in results],
+        "slice": [slice_name(result.slice) for result in results],
+        "candidate": [result.candidate for result in results],
+        "verdict": [result.verdict for result in results],
+        "baseline": [number(result.baseline_value) or "undefined" for result in results],
+        "value": [number(result.candidate_value) or "undefined" for result in results],
+        "difference": [_signed(result.difference) for result in results],
+        "relative": [_percent(result.relative_difference) for result in results],
+        f"{100 * level:g} % interval": [_span(result.ci) for result in results],
+        "p": [_p(result.p_value) for result in results],
+        f"p ({comparison.correction})": [_p(r.p_adjusted) if corrected else "" for r in results],
+        "better/equal/worse %": ["/".join(map(_share, parts)) for parts in shares],
+        "detectable": [number(result.minimum_detectable_effect) for result in results],
+        "rows": [str(result.n) for result in results],
+    }
+
+
+def _leaderboards(comparison: Comparison) -> Table:
+    rows = [(board, one) for board in comparison.leaderboards for one in board.standings]
+    places = {name: str(place) for place, name in enumerate(comparison.models)}
+    return {
+        "loss": [board.loss for board, _ in rows],
+        "slice": [slice_name(board.slice) for board, _ in rows],
+        "rank": ["" if one.rank is None else str(one.rank) for _, one in rows],
+        "mark": [places[one.model] for _, one in rows],
+        "model": [one.model for _, one in rows],
+        "value": [number(one.value) or "undefined" for _, one in rows],
+        "beats": [", ".join(places[name] for name in one.beats) for _, one in rows],
+    }
+
+
+def _worst_columns(result: Result) -> dict[str, list[str]]:
     """Give the columns of a result's worst rows by heading."""
     rows = result.worst or ()
     names = list(rows[0].columns) if rows else []
@@ -46,7 +102,7 @@ def worst_columns(result: Result) -> dict[str, list[str]]:
     }
 
 
-def worst_title(result: Result) -> str:
+def _worst_title(result: Result) -> str:
     """Name the worst rows of a result, as in ``worst rows of mae, region=eu``."""
     return "worst rows of " + ", ".join(filter(None, [result.loss, slice_name(result.slice)]))
 
@@ -72,5 +128,24 @@ def _value(result: Result) -> float | None:
 
 
 def _interval(result: Result) -> str:
-    ci = result.ci
+    return _span(result.ci)
+
+
+def _span(ci: Interval | None) -> str:
     return "" if ci is None else f"{number(ci.lower)} to {number(ci.upper)}"
+
+
+def _signed(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:+.{DIGITS}g}" if value else "0"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100.0 * value:+.3g} %" if value else "0 %"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100.0 * value:.1f}"

@@ -5,22 +5,31 @@ from __future__ import annotations
 import csv
 import io
 
-from lossctl.formats import Style, worst
+from lossctl.comparison import Comparison
+from lossctl.formats import Document, Style, worst
 from lossctl.report import Report
 
 BEFORE = ("loss",)
 NUMBERS = ("n", "weight", "value", "std_error", "ci_lower", "ci_upper", "sum", "min", "max")
 AFTER = ("direction", "clipped", "reason")
+SHARES = "better", "equal", "worse"
+DIFFERENCE = (
+    "candidate",
+    *("n", "weight", "baseline_value", "candidate_value", "difference", "relative_difference"),
+    *("std_error", "ci_lower", "ci_upper", "p_value", "p_adjusted", "verdict"),
+    *("minimum_detectable_effect", *SHARES, "direction", "reason"),
+)
 
 
-def render(report: Report, style: Style) -> str:
-    """Give the results, or their worst rows, as CSV with a header line."""
-    if style.worst:
-        return _worst_rows(report)
+def render(report: Document, style: Style) -> str:
+    """Give the results as CSV with a header line."""
+    del style
     results = report.to_dict()["results"]
     slices = list(dict.fromkeys(name for result in results for name in result["slice"]))
     shares = list(results[0].get("quantiles", {})) if results else []
     fixed = (*BEFORE, *NUMBERS, *(f"q{share}" for share in shares), *AFTER)
+    if isinstance(report, Comparison):
+        fixed = (*BEFORE, *DIFFERENCE)
     headings = [f"slice_{name}" if name in fixed else name for name in slices]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

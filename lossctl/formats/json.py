@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from lossctl.formats import Style
-from lossctl.report import Report
+from lossctl.formats import Document, Style
 
 
-def render(report: Report, style: Style) -> str:
+def render(report: Document, style: Style) -> str:
     """Give the report as indented JSON."""
     del style
     return report.to_json()

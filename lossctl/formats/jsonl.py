@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 
-from lossctl.formats import Style, worst
+from lossctl.formats import Document, Style, worst
 from lossctl.report import Report
 
 
-def render(report: Report, style: Style) -> str:
+def render(report: Document, style: Style) -> str:
     """Give each result of the JSON report on its own line, or each of its worst rows."""
-    lines = worst.records(report) if style.worst else report.to_dict()["results"]
+    lines = (
+        worst.records(report)
+        if style.worst and isinstance(report, Report)
+        else report.to_dict()["results"]
+    )
     return "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lossctl.formats import Style
-from lossctl.formats.cells import columns, worst_columns, worst_title
-from lossctl.report import Report
+from lossctl.formats import Document, Style
+from lossctl.formats.cells import tables
 
 
-def render(report: Report, style: Style) -> str:
-    """Give the results as a Markdown table, warnings and worst rows below it."""
-    lines = [] if style.worst else _table(columns(report))
-    for result in (result for result in report.results if result.worst):
-        lines += ["", f"**{_escaped(worst_title(result))}**", "", *_table(worst_columns(result))]
+def render(report: Document, style: Style) -> str:
+    """Give the results as Markdown tables, worst rows and warnings below them."""
+    blocks = []
+    for title, shown in tables(report, worst=style.worst):
+        blocks += [[f"**{_escaped(title)}**"]] * bool(title)
+        blocks.append(_table(shown))
     if report.warnings:
-        lines += ["", *(f"- {_escaped(warning)}" for warning in report.warnings)]
-    return "\n".join(lines).lstrip("\n") + "\n"
+        blocks.append([f"- {_escaped(warning)}" for warning in report.warnings])
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
 def _table(shown: Mapping[str, list[str]]) -> list[str]:

@@ -10,23 +10,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lossctl.formats import Style
-from lossctl.formats.cells import columns, worst_columns, worst_title
-from lossctl.report import Report
+from lossctl.formats import Document, Style
+from lossctl.formats.cells import LEFT, tables
 
 UNBOUNDED = 1 << 20
-LEFT = ("loss", "slice", "best", "file")
 
 
-def render(report: Report, style: Style) -> str:
+def render(report: Document, style: Style) -> str:
     """Draw the results and their worst rows; cells are plain text, never markup."""
-    parts = [] if style.worst else [_draw(columns(report), style)]
-    parts += [
-        f"{worst_title(result)}\n\n{_draw(worst_columns(result), style)}"
-        for result in report.results
-        if result.worst
-    ]
-    return "\n".join(parts)
+    return "\n".join(
+        f"{title}\n\n{_draw(shown, style)}" if title else _draw(shown, style)
+        for title, shown in tables(report, worst=style.worst)
+    )
 
 
 def _draw(shown: Mapping[str, list[str]], style: Style) -> str:

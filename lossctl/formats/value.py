@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lossctl.comparison import Comparison
 from lossctl.errors import LossctlError
-from lossctl.formats import Style
-from lossctl.report import Report
+from lossctl.formats import Document, Style
 
 
 class UndefinedError(LossctlError):
@@ -13,8 +13,8 @@ class UndefinedError(LossctlError):
     slug = "undefined"
 
 
-def render(report: Report, style: Style) -> str:
-    """Give each value with all its digits; an infinite one as ``inf``.
+def render(report: Document, style: Style) -> str:
+    """Give each value, or difference, with all its digits; an infinite one as ``inf``.
 
     Raises
     ------
@@ -24,6 +24,13 @@ def render(report: Report, style: Style) -> str:
     """
     del style
     lines = []
+    if isinstance(report, Comparison):
+        for difference in report.results:
+            if difference.difference is None:
+                why = f"{difference.loss} of {difference.candidate}: {difference.reason}"
+                raise UndefinedError(why)
+            lines.append(f"{difference.difference!r}\n")
+        return "".join(lines)
     for result in report.results:
         value = result.value if result.limit is None else result.limit
         if value is None:

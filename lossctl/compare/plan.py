@@ -1,0 +1,204 @@
+"""Plans of comparisons: which columns are whose, and by what method the models are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lossctl.checks import Check, find_checks
+from lossctl.data.binding import Binding, Choices, Slot, bind, is_output, is_stacked
+from lossctl.data.chunks import Reading
+from lossctl.data.source import Source
+from lossctl.errors import ColumnError, Gathered, UsageError
+from lossctl.losses import Spec
+from lossctl.plan import Plan, Policies, pairing_of, plan_reading
+
+Correction = Literal["none", "holm", "bh"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How differences are judged."""
+
+    level: float = 0.95
+    """Level of the intervals; a difference counts where its p-value is below the rest."""
+    correction: Correction = "none"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the method reads."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is compared: a file of predictions, or a column of one."""
+
+    name: str
+    source: int
+    """Number of the file that holds its predictions."""
+    pred: str | None = None
+    """Columns of the role ``prediction``; None for the usual ones."""
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """All that is decided before the first row is read; the first model is the baseline."""
+
+    models: tuple[Model, ...]
+    plans: tuple[Plan, ...]
+    """What each model's losses read; all share one reading."""
+    checks: tuple[Check, ...]
+    slicings: tuple[tuple[str, ...], ...]
+    method: Method
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """The losses."""
+        return self.plans[0].specs
+
+    @property
+    def reading(self) -> Reading:
+        """What is read."""
+        return self.plans[0].reading
+
+    @property
+    def policies(self) -> Policies:
+        """How the work is cut, and what happens to gaps."""
+        return self.plans[0].policies
+
+    @property
+    def columns(self) -> Mapping[str, Mapping[str, Mapping[str, list[str] | str]]]:
+        """Model to loss to role to the columns that fill it, to be shown."""
+        pairs = zip(self.models, self.plans, strict=True)
+        return {model.name: plan.settings.columns for model, plan in pairs}
+
+    def signature(self, rows: int, tests: int) -> str:
+        """Write all that the numbers depend on in one line."""
+        method = self.method
+        settings = self.plans[0].settings
+        names = [f"models={','.join(model.name for model in self.models)}", f"ci={method.level:g}"]
+        names.append(f"correction={method.correction} over {tests} tests")
+        whole = replace(settings, policies=replace(self.policies, by=self.slicings))
+        head, _, tail = whole.signature(rows).partition(" | ")
+        return " | ".join([head, *names, tail])
+
+
+def plan_comparison(
+    predictions: Sequence[Source],
+    targets: Source | None,
+    specs: Sequence[Spec],
+    choices: Choices,
+    policies: Policies,
+    method: Method,
+    *,
+    preds: Sequence[str] = (),
+) -> ComparisonPlan:
+    """Decide what is read for a comparison and how, without reading rows.
+
+    ``preds`` names the columns of the predictions: one for all files, one for each, or several
+    of a single file. The truth is in ``targets``, or else beside the predictions.
+
+    Raises
+    ------
+    UsageError, SeveralErrors
+        A role has no column, or there are not two models.
+
+    """
+    models = _models(predictions, preds)
+    sources = [*predictions, *([] if targets is None else [targets])]
+    wrong = Gathered()
+    bindings = []
+    for model in models:
+        with wrong:
+            bindings.append(_bind(model, sources, len(predictions), specs, choices))
+    wrong.settle()
+    pairing = pairing_of(sources, policies, stacked=False)
+    reading = plan_reading(
+        sources, pairing, bindings, policies, apart=set(_outputs(sources, bindings))
+    )
+    plans = tuple(
+        Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)
+        for binding in bindings
+    )
+    checks = dict.fromkeys(check for plan in plans for check in plan.checks)
+    return ComparisonPlan(models, plans, tuple(checks), policies.by, method)
+
+
+def _models(predictions: Sequence[Source], preds: Sequence[str]) -> tuple[Model, ...]:
+    named: list[tuple[str, int, str | None]]
+    if len(predictions) == 1 and len(preds) > 1:
+        named = [(pred, 0, pred) for pred in preds]
+    elif len(predictions) < 2:
+        raise UsageError(
+            "there is only one model to compare",
+            hint="name a second file, or two columns of one: --pred a --pred b",
+        )
+    elif len(preds) in (1, len(predictions)):
+        each = preds if len(preds) > 1 else [preds[0]] * len(predictions)
+        named = [(source.path, i, each[i]) for i, source in enumerate(predictions)]
+    elif preds:
+        raise UsageError(
+            f"{len(preds)} --pred for {len(predictions)} files",
+            hint="give one for all of them, or one for each",
+        )
+    else:
+        named = [(source.path, i, None) for i, source in enumerate(predictions)]
+    texts = _distinct([name for name, _, _ in named])
+    return tuple(
+        Model(text, source, pred) for text, (_, source, pred) in zip(texts, named, strict=True)
+    )
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Number names that come again, so that each stands for one model."""
+    counts = [names[:i].count(name) + 1 for i, name in enumerate(names)]
+    return [
+        name if count == 1 else f"{name} ({count})"
+        for name, count in zip(names, counts, strict=True)
+    ]
+
+
+def _bind(
+    model: Model, sources: Sequence[Source], files: int, specs: Sequence[Spec], choices: Choices
+) -> Binding:
+    """Find a model's columns: the truth in the targets or with the baseline, the rest in its own.
+
+    Raises
+    ------
+    ColumnError
+        A role has no column, or only another file has one.
+
+    """
+    truth = len(sources) - 1 if len(sources) > files else 0
+    own = [model.source] if model.source == truth else [model.source, truth]
+    told = dict(choices.columns) | ({"prediction": model.pred} if model.pred is not None else {})
+    part = [sources[number] for number in own]
+    if stacked := [spec.label for spec in specs if is_stacked(spec, part)]:
+        raise UsageError(
+            f"{', '.join(stacked)}: models are compared on the same rows, "
+            "so both populations must be in one file, told apart by a column of the target",
+        )
+    binding = bind(specs, part, replace(choices, columns=told))
+    found: dict[str, dict[str, Slot]] = {}
+    for spec in specs:
+        slots = {}
+        for role, slot in binding[spec.full].items():
+            if slot.columns and role != "target" and own[slot.source] != model.source:
+                raise ColumnError(
+                    f"{model.name} has no column for the role {role!r}; only "
+                    f"{sources[truth].path} has one",
+                    hint="--pred names a column, once for all files or once for each",
+                )
+            slots[role] = replace(slot, source=own[slot.source]) if slot.columns else slot
+        found[spec.full] = slots
+    return found
+
+
+def _outputs(sources: Sequence[Source], bindings: Sequence[Binding]) -> Iterator[str]:
+    """Name the columns in which models differ by nature: what they predict, read or not."""
+    for binding in bindings:
+        for roles in binding.values():
+            yield from (c for role, slot in roles.items() if role != "target" for c in slot.columns)
+    yield from (name for source in sources for name in source.names if is_output(name))

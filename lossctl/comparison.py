@@ -1,0 +1,132 @@
+"""The comparison: plain frozen dataclasses, and their JSON form with its digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lossctl.report import Interval, Rows, digest, rows_to_dict
+
+SCHEMA = {"name": "lossctl.comparison", "version": 1}
+
+Verdict = Literal["better", "worse", "no difference shown", "not judged"]
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far the values are from zero, for losses of which zero is best."""
+
+    difference: float
+    """``|candidate| - |baseline|``."""
+    std_error: float | None
+    ci: Interval | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One loss of a candidate against the baseline, over one slice of the rows."""
+
+    loss: str
+    """The canonical spec."""
+    slice: Mapping[str, Any]
+    candidate: str
+    baseline_value: float | None
+    candidate_value: float | None
+    difference: float | None
+    """``candidate - baseline``; None where a value is undefined or infinite."""
+    relative_difference: float | None
+    """``(candidate - baseline) / |baseline|``."""
+    std_error: float | None
+    ci: Interval | None
+    """Interval of the paired difference."""
+    p_value: float | None
+    """Of the hypothesis that the verdict speaks of: that both models are as good."""
+    p_adjusted: float | None
+    """The same after the correction for several tests."""
+    verdict: Verdict
+    minimum_detectable_effect: float | None
+    """The true difference that would be found in 80 of 100 samples of these rows."""
+    better: float | None
+    """Share of the rows of which the candidate shows less loss."""
+    equal: float | None
+    worse: float | None
+    n: int
+    weight: float
+    direction: str
+    distance: Distance | None = None
+    reason: str | None = None
+    """Why the difference or its verdict is undefined."""
+    relative_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One model's place among all of them."""
+
+    model: str
+    value: float | None
+    rank: int | None
+    """From 1, equal values sharing a rank; None where the value is undefined."""
+    beats: tuple[str, ...]
+    """The models that it is shown to be better than."""
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The models by one loss over one slice, best first."""
+
+    loss: str
+    slice: Mapping[str, Any]
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome of a comparison; the first model is the baseline."""
+
+    signature: str
+    models: tuple[str, ...]
+    columns: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    """Model to loss to role to the columns that filled it."""
+    rows: Rows
+    results: tuple[Difference, ...]
+    leaderboards: tuple[Leaderboard, ...]
+    """One per loss and slice where there are several candidates."""
+    tests: int
+    """Number of p-values that the correction is over."""
+    correction: str
+    warnings: tuple[str, ...]
+    run: Mapping[str, Any]
+    """All that may differ between equal runs: version, time, inputs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the JSON form as plain objects, digest included."""
+        stable: dict[str, Any] = {
+            "schema": dict(SCHEMA),
+            "signature": self.signature,
+            "models": list(self.models),
+            "columns": {
+                model: {loss: dict(roles) for loss, roles in losses.items()}
+                for model, losses in self.columns.items()
+            },
+            "rows": rows_to_dict(self.rows),
+            "tests": self.tests,
+            "correction": self.correction,
+            "results": [_plain(asdict(result)) for result in self.results],
+            "leaderboards": [_plain(asdict(board)) for board in self.leaderboards],
+            "warnings": list(self.warnings),
+        }
+        return stable | {"digest": digest(stable), "run": dict(self.run)}
+
+    def to_json(self) -> str:
+        """Give the JSON form as text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Give tuples as lists, as JSON has them."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value

@@ -1,0 +1,117 @@
+"""Paired rows: exact moments of what several models show of the same rows, and who is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lossctl.stats.moments import Moments
+from lossctl.stats.segments import Segments
+from lossctl.stats.tally import FirstRows, Rows
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
+Groups = npt.NDArray[np.intp]
+
+
+class Paired:
+    """Moments of the stacked components of several models by group: a commutative monoid.
+
+    The components of model ``m`` are those from ``m * components`` on, so that the sums of
+    products hold the covariance of any two models. The first model is the baseline.
+    """
+
+    def __init__(
+        self,
+        models: int,
+        components: int,
+        *,
+        signed: bool = False,
+        weighted: bool = False,
+        groups: int = 1,
+    ) -> None:
+        """Start with no rows in every group.
+
+        ``signed`` losses are better the closer they are to 0, others the lower they are.
+        """
+        self.signed = signed
+        self.components = components
+        self.moments = Moments(models * components, products=True, weighted=weighted, groups=groups)
+        self.better: Counts = np.zeros((models, groups), dtype=np.int64)
+        """Rows of which each model shows less loss than the baseline."""
+        self.worse: Counts = np.zeros((models, groups), dtype=np.int64)
+        self.odd: dict[tuple[str, int, int], Rows] = {}
+        """Kind, model and group to the rows of which the model shows no finite number."""
+
+    @property
+    def models(self) -> int:
+        """Number of models."""
+        return len(self.better)
+
+    def add(
+        self,
+        stacked: Array,
+        shown: Sequence[Array],
+        segments: Segments,
+        first_rows: FirstRows,
+        weights: Array | None = None,
+    ) -> None:
+        """Add rows: stacked components of shape ``(models * k, rows)``, shown values by model.
+
+        A model's components of a row of which it shows no finite number are set to 0 in place:
+        what is said of the other models stays right, and of that model nothing will be said.
+        """
+        if not stacked.shape[1]:
+            return
+        for model, values in enumerate(shown):
+            # One pass; where the sum is not finite, some value may not be.
+            if not np.isfinite(values.sum()):
+                self._add_odd(model, values, segments, first_rows)
+                first = model * self.components
+                stacked[first : first + self.components, ~np.isfinite(values)] = 0.0
+        sizes = [np.abs(values) for values in shown] if self.signed else shown
+        for model, values in enumerate(sizes[1:], start=1):
+            self.better[model, segments.groups] += _counts(values < sizes[0], segments)
+            self.worse[model, segments.groups] += _counts(values > sizes[0], segments)
+        self.moments.add(stacked, weights, segments)
+
+    def merge(self, other: Paired, groups: Groups | None = None) -> None:
+        """Add another state; its group ``i`` goes to this one's group ``groups[i]``."""
+        into = np.arange(other.better.shape[1]) if groups is None else groups
+        self.moments.merge(other.moments, groups)
+        for mine, theirs in ((self.better, other.better), (self.worse, other.worse)):
+            for model in range(self.models):
+                np.add.at(mine[model], into, theirs[model])
+        for (kind, model, group), rows in other.odd.items():
+            self.odd.setdefault((kind, model, int(into[group])), Rows()).merge(rows)
+
+    def grow(self, groups: int) -> None:
+        """Make room for more groups."""
+        more = groups - self.better.shape[1]
+        if not more:
+            return
+        self.moments.grow(groups)
+        self.better = np.pad(self.better, ((0, 0), (0, more)))
+        self.worse = np.pad(self.worse, ((0, 0), (0, more)))
+
+    def rows_of(self, kind: str, model: int, group: int) -> Rows:
+        """Give the rows of a kind that a model has in a group."""
+        return self.odd.get((kind, model, group), Rows())
+
+    def _add_odd(self, model: int, shown: Array, segments: Segments, first_rows: FirstRows) -> None:
+        for kind, marks in (("infinite", np.isinf(shown)), ("undefined", np.isnan(shown))):
+            indices = np.flatnonzero(marks)
+            runs = np.searchsorted(segments.starts, indices, side="right") - 1
+            for run in np.unique(runs):
+                key = kind, model, int(segments.groups[run])
+                self.odd.setdefault(key, Rows()).add(indices[runs == run], first_rows)
+
+
+def _counts(marks: Mask, segments: Segments) -> Counts:
+    """Count the marked rows of each run."""
+    if len(segments.starts) == 1:
+        return np.array([np.count_nonzero(marks)])
+    return np.add.reduceat(marks, segments.starts, dtype=np.int64)
