@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossctl.frame import frame_of, html_of
 from lossctl.stats.buckets import Bin
+from lossctl.verdict import Verdict
 
 if TYPE_CHECKING:
     from lossctl.frame import DataFrame
@@ -136,15 +137,18 @@ class Report:
     warnings: tuple[str, ...]
     run: Mapping[str, Any]
     """All that may differ between equal runs: version, time, inputs."""
+    gate: Verdict | None = None
+    """What limits say of it, where any are given."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON form as plain objects, digest included."""
-        stable = {
+        stable: dict[str, Any] = {
             "schema": dict(SCHEMA),
             "signature": self.signature,
             "columns": {loss: dict(roles) for loss, roles in self.columns.items()},
             "rows": rows_to_dict(self.rows),
             "results": [_result(result) for result in self.results],
+            **({} if self.gate is None else {"gate": self.gate.to_dict()}),
             "warnings": list(self.warnings),
         }
         return stable | {"digest": digest(stable), "run": dict(self.run)}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import typer
+
+from lossctl.cli import limits as lim
 from lossctl.cli import options as opt
 
 
 def evaluate_files(
+    ctx: typer.Context,
     predictions: opt.Predictions,
     targets: opt.Targets = None,
     *,
@@ -30,6 +34,16 @@ def evaluate_files(
     histogram: opt.Histogram = False,
     top: opt.Top = 0,
     keep: opt.Keep = None,
+    max: lim.Max = None,  # noqa: A002 - the name of the flag
+    min: lim.Min = None,  # noqa: A002
+    max_increase: lim.MaxIncrease = None,
+    max_relative_increase: lim.MaxRelativeIncrease = None,
+    min_rows: lim.MinRows = None,
+    max_null_rate: lim.MaxNullRate = None,
+    baseline: lim.Baseline = None,
+    decide: lim.Decide = None,
+    inconclusive: lim.Inconclusive = "undecided",
+    exit_zero: lim.ExitZero = False,
     format: opt.Format = "table",
     output: opt.Output = None,
     report: opt.Reports = None,
@@ -41,7 +55,7 @@ def evaluate_files(
     no_progress: opt.NoProgress = False,
     color: opt.Color = "auto",
     debug: opt.Debug = False,  # noqa: ARG001 - read where errors are shown
-) -> None:
+) -> int:
     """Evaluate losses of predictions against targets.
 
     PREDICTIONS and TARGETS are CSV or Parquet files that hold the same rows in the same order;
@@ -56,12 +70,18 @@ def evaluate_files(
     The result goes to stdout, notes and errors go to stderr. Sums are exact and means are rounded
     once, so the numbers depend neither on the order of the rows nor on --jobs and --chunk-rows.
 
+    Limits (--max rmse=0.5) make it a gate: all of the interval must be on one side, or the exit
+    status is 4 for undecided; --decide point compares the value alone. What cannot be measured,
+    such as an undefined loss or a missing baseline, never passes and exits 3.
+
     \b
     Examples:
       lossctl eval sample_data/breast_cancer.csv -l bce,hinge
       lossctl eval predictions.parquet targets.parquet -l rmse -f value
+      lossctl eval new.parquet -l rmse --max rmse=0.5 --max-increase rmse=0.01 --baseline old.json
       lossctl eval scores.csv -l 'huber:delta=1.5' -p yhat -t y -f json -o report.json
     """
+    from lossctl.cli.gating import Gating, Limits
     from lossctl.cli.keeper import Keeper
     from lossctl.cli.output import Outputs
     from lossctl.cli.planning import plan_files
@@ -72,9 +92,22 @@ def evaluate_files(
     files = [path for path in (predictions, targets) if path is not None]
     wrong = Gathered()
     outputs = wrong.of(
-        Outputs.plan, format, output, report, color=color, others=[*files, state_out]
+        Outputs.plan, format, output, report, color=color, others=[*files, state_out, baseline]
     )
-    plan = plan_files(
+    limits = Limits(
+        max,
+        min,
+        max_increase,
+        max_relative_increase,
+        min_rows,
+        max_null_rate,
+        decide,
+        baseline,
+        inconclusive,
+        exit_zero,
+    )
+    gating = wrong.of(Gating.plan, limits, losses, ci, by, ctx.obj or ()) or Gating()
+    plan = gating.reporting(outputs)(plan_files)(
         wrong,
         files,
         losses,
@@ -86,9 +119,9 @@ def evaluate_files(
         classes=classes,
         nulls=nulls,
         nonfinite=nonfinite,
-        by=by,
+        by=gating.slicings(by),
         ci=ci,
-        quantiles=quantiles,
+        quantiles=gating.quantiles(quantiles),
         histogram=histogram,
         top=top,
         keep=wrong.of(opt.kept, keep, top) or (),
@@ -102,6 +135,7 @@ def evaluate_files(
         chunk_rows=chunk_rows,
     )
     keeper = Keeper(plan, state_out, resume=resume)
-    with progress_of(plan, shown=not (quiet or no_progress)) as progress:
-        found = evaluate(plan, progress, done=keeper.done, checkpoint=keeper.save)
-    outputs.write(found, quiet=quiet)
+    progress = progress_of(plan, shown=not (quiet or no_progress))
+    with gating.reporting(outputs), progress as seen:
+        found = evaluate(plan, seen, done=keeper.done, checkpoint=keeper.save)
+    return gating.conclude(found, outputs, quiet=quiet)

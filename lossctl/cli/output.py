@@ -100,6 +100,21 @@ class Outputs:
             for warning in report.warnings:
                 note(f"warning: {warning}")
 
+    def write_reports(self, report: Document) -> None:
+        """Write the further reports alone.
+
+        Raises
+        ------
+        OutputError
+            A file could not be written; none is left half-written.
+        LossctlError
+            A format cannot show the report; nothing is written.
+
+        """
+        further = [(Path(target), render(report, name, Style())) for name, target in self.reports]
+        for target, text in further:
+            write_whole(target, text)
+
 
 def _columns(report: Document) -> Iterator[str]:
     """Say which columns were read, losses that read the same ones in one line."""

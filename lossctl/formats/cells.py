@@ -9,9 +9,22 @@ from typing import Any
 from lossctl.comparison import Comparison
 from lossctl.formats import Document
 from lossctl.report import Interval, Report, Result
+from lossctl.verdict import Outcome, Verdict
 
 DIGITS = 6
-LEFT = ("loss", "slice", "best", "file", "candidate", "verdict", "model", "mark", "beats")
+LEFT = (
+    "loss",
+    "slice",
+    "best",
+    "file",
+    "candidate",
+    "verdict",
+    "model",
+    "mark",
+    "beats",
+    "check",
+    "reason",
+)
 """Headings of columns of texts; others hold numbers."""
 
 Table = dict[str, list[str]]
@@ -26,6 +39,8 @@ def tables(document: Document, *, worst: bool = False) -> list[tuple[str, Table]
     if isinstance(document, Report):
         found = [] if worst else [("", _results(document))]
         found += [(_worst_title(r), _worst_columns(r)) for r in document.results if r.worst]
+        gate = document.gate
+        found += [] if gate is None else [(f"gate {gate.summary}", _gate_columns(gate))]
     else:
         found = [("", _differences(document)), ("leaderboard", _leaderboards(document))]
     said = [(title, {h: c for h, c in table.items() if any(c)}) for title, table in found]
@@ -89,6 +104,23 @@ def _leaderboards(comparison: Comparison) -> Table:
     }
 
 
+def _gate_columns(gate: Verdict) -> Table:
+    """Give the columns of the checks by heading, in the order of the checks."""
+    outcomes = gate.outcomes
+    return {
+        "verdict": [outcome.verdict for outcome in outcomes],
+        "check": [outcome.name for outcome in outcomes],
+        "slice": [slice_name(outcome.slice) for outcome in outcomes],
+        "observed": [number(outcome.observed) for outcome in outcomes],
+        "interval": [
+            "" if o.lower is None else f"{number(o.lower)} to {number(o.upper)}" for o in outcomes
+        ],
+        "limit": [number(outcome.limit) for outcome in outcomes],
+        "baseline": [number(outcome.baseline) for outcome in outcomes],
+        "reason": [outcome.reason or "" for outcome in outcomes],
+    }
+
+
 def _worst_columns(result: Result) -> dict[str, list[str]]:
     """Give the columns of a result's worst rows by heading."""
     rows = result.worst or ()
@@ -116,6 +148,11 @@ def slice_name(values: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def place_name(outcome: Outcome) -> str:
+    """Name a check and its slice, as in ``max rmse [region=eu]``."""
+    return f"{outcome.name} [{slice_name(outcome.slice)}]" if outcome.slice else outcome.name
 
 
 def number(value: float | None) -> str:

@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lossctl.formats import Document, Style
-from lossctl.formats.cells import tables
+from lossctl.formats.cells import place_name, tables
+from lossctl.report import Report
+from lossctl.verdict import Verdict
 
 
 def render(report: Document, style: Style) -> str:
-    """Give the results as Markdown tables, worst rows and warnings below them."""
+    """Give the verdict of the limits, the results, their worst rows and the warnings."""
+    found = tables(report, worst=style.worst)
     blocks = []
-    for title, shown in tables(report, worst=style.worst):
+    if isinstance(report, Report) and report.gate is not None:
+        # Whoever reads a comment wants to know first whether it passed.
+        title, checks = found.pop()
+        blocks = [[f"**{_escaped(title)}**"], _table(checks), _unpassed(report.gate)]
+    for title, shown in found:
         blocks += [[f"**{_escaped(title)}**"]] * bool(title)
         blocks.append(_table(shown))
-    if report.warnings:
-        blocks.append([f"- {_escaped(warning)}" for warning in report.warnings])
-    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+    blocks.append([f"- {_escaped(warning)}" for warning in report.warnings])
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _unpassed(gate: Verdict) -> list[str]:
+    """Say in words what did not pass."""
+    return [
+        f"- {outcome.verdict}: {_escaped(f'{place_name(outcome)}: {outcome.message}')}"
+        for outcome in gate.outcomes
+        if outcome.verdict != "pass"
+    ]
 
 
 def _table(shown: Mapping[str, list[str]]) -> list[str]:

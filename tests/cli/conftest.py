@@ -44,11 +44,16 @@ def check_run(arguments: Sequence[str], status: int, out: str, err: str) -> None
     assert status != Exit.BUG, err
     if status == Exit.UNMEASURABLE and "--check" in arguments:
         assert out  # the verdicts are the result, whatever they are
+    elif status == Exit.UNMEASURABLE and out:
+        # A gate shows what it could not measure beside what it could.
+        assert "\ngate unmeasurable: " in f"\n{err}"
     elif status not in (Exit.DONE, Exit.LIMIT, Exit.UNDECIDED):
         assert out == ""
         assert err or status in (Exit.INTERRUPTED, Exit.CLOSED_PIPE)
-    elif out.startswith('{\n  "schema"'):
-        check_report(json.loads(out))
+    if out.startswith('{\n  "schema"'):
+        report = json.loads(out)
+        check_report(report)
+        assert report.get("gate", {"exit": Exit.DONE})["exit"] == status
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,207 @@
+"""Limits on the command line: read before the run, held against its report after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from lossctl.cli.stderr import note
+from lossctl.errors import Exit, Gathered, LossctlError, UsageError
+from lossctl.gates.baseline import Baseline
+from lossctl.gates.checks import (
+    CHANGES,
+    Check,
+    Decide,
+    check_limit,
+    distinct,
+    read_inline,
+    read_limit,
+)
+from lossctl.gates.judge import judge, unmeasured
+from lossctl.gates.open import open_baseline
+from lossctl.verdict import Inconclusive, Verdict
+
+if TYPE_CHECKING:
+    from lossctl.cli.output import Outputs
+    from lossctl.report import Report
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The texts of the options that limit something."""
+
+    max: Sequence[str] | None = None
+    min: Sequence[str] | None = None
+    max_increase: Sequence[str] | None = None
+    max_relative_increase: Sequence[str] | None = None
+    min_rows: int | None = None
+    max_null_rate: str | None = None
+    decide: str | None = None
+    baseline: str | None = None
+    inconclusive: str = "undecided"
+    exit_zero: bool = False
+
+
+@dataclass(frozen=True)
+class Gating:
+    """All checks of a run and what is done with their outcome."""
+
+    checks: tuple[Check, ...] = ()
+    baseline: str | None = None
+    inconclusive: Inconclusive = "undecided"
+    exit_zero: bool = False
+
+    @classmethod
+    def plan(
+        cls,
+        limits: Limits,
+        losses: Sequence[str],
+        ci: str,
+        by: Sequence[str] | None,
+        told: Sequence[Check] = (),
+    ) -> Gating:
+        """Read the limits, those of a config file among them.
+
+        Raises
+        ------
+        UsageError
+            A limit is none, is on a loss that is not measured, or lacks what it needs.
+
+        """
+        from lossctl.cli.options import one_of
+        from lossctl.losses import parse
+
+        wrong = Gathered()
+        decide = limits.decide or ("point" if ci == "off" else "interval")
+        wrong.of(one_of, "--decide", decide, Decide)
+        wrong.of(one_of, "--inconclusive", limits.inconclusive, Inconclusive)
+        specs = wrong.of(parse, list(losses)) or []
+        checks = list(told)
+        for kind, texts in _on_losses(limits).items():
+            for text in texts:
+                found = wrong.of(read_inline, kind, text, specs) if specs else None
+                checks += [] if found is None else [replace(found, decide=decide)]
+        if limits.min_rows is not None:
+            checks.append(Check("min_rows", check_limit("min_rows", limits.min_rows)))
+        if limits.max_null_rate is not None:
+            rate = wrong.of(read_limit, "max_null_rate", limits.max_null_rate)
+            checks.append(Check("max_null_rate", rate))
+        checks = [*distinct(_with_absolute(checks))]
+        with wrong:
+            _check_complete(checks, limits, ci, by)
+        wrong.settle()
+        inconclusive: Any = limits.inconclusive
+        return cls(tuple(checks), limits.baseline, inconclusive, limits.exit_zero)
+
+    def quantiles(self, text: str | None) -> str | None:
+        """Add the quantiles that are limited to those that are asked for."""
+        asked = text.split(",") if text else []
+        have = {float(share) for share in asked if share.replace(".", "", 1).isdigit()}
+        shares = dict.fromkeys(check.share for check in self.checks if check.share is not None)
+        asked += [f"{share:.15g}" for share in shares if share not in have]
+        return ",".join(asked) or None
+
+    def slicings(self, by: Sequence[str] | None) -> list[str]:
+        """Add the slices that are limited to those that are asked for."""
+        found = list(by or ())
+        have = {frozenset(name.strip() for name in text.split(",")) for text in found}
+        for check in self.checks:
+            columns = frozenset(check.slice) if check.slice != "all" else frozenset[str]()
+            if columns and columns not in have:
+                have.add(columns)
+                found.append(",".join(check.slice))
+        return found
+
+    @contextmanager
+    def reporting(self, outputs: Outputs | None) -> Iterator[None]:
+        """Write the further reports even where nothing could be measured, as that outcome."""
+        try:
+            yield
+        except LossctlError as error:
+            if outputs is not None and self.checks and error.exit == Exit.UNMEASURABLE:
+                outcomes = unmeasured(self.checks, error.slug, str(error))
+                outputs.write_reports(_nothing(error, self._verdict(outcomes)))
+            raise
+
+    def conclude(self, report: Report, outputs: Outputs, *, quiet: bool) -> Exit:
+        """Judge the report, write it, and give the exit status."""
+        if not self.checks:
+            outputs.write(report, quiet=quiet)
+            return Exit.DONE
+        baseline = self._baseline(report)
+        verdict = self._verdict(judge(self.checks, report, baseline))
+        outputs.write(replace(report, gate=verdict), quiet=quiet)
+        tell(verdict, quiet=quiet)
+        return verdict.exit
+
+    def _verdict(self, outcomes: tuple[Any, ...]) -> Verdict:
+        return Verdict(outcomes, self.inconclusive, self.exit_zero)
+
+    def _baseline(self, report: Report) -> Baseline | None:
+        if self.baseline is None or not any(check.kind in CHANGES for check in self.checks):
+            return None
+        return open_baseline(self.baseline, report)
+
+
+def tell(verdict: Verdict, *, quiet: bool) -> None:
+    """Say on stderr what did not pass, and the whole in one line."""
+    from lossctl.formats.cells import place_name
+
+    for outcome in verdict.outcomes:
+        if outcome.verdict != "pass":
+            why = f" ({outcome.reason})" if outcome.verdict == "unmeasurable" else ""
+            note(f"{outcome.verdict}: {place_name(outcome)}: {outcome.message}{why}")
+    if not quiet or verdict.decision != "pass":
+        note(f"gate {verdict.summary}")
+
+
+def _on_losses(limits: Limits) -> Mapping[str, Sequence[str]]:
+    return {
+        "max": limits.max or (),
+        "min": limits.min or (),
+        "max_increase": limits.max_increase or (),
+        "max_relative_increase": limits.max_relative_increase or (),
+    }
+
+
+def _with_absolute(checks: Sequence[Check]) -> Iterator[Check]:
+    """Let a relative limit know the absolute one, which counts where the baseline is 0."""
+    absolute = {(c.loss, str(c.slice)): c.limit for c in checks if c.kind == "max_increase"}
+    for check in checks:
+        if check.kind == "max_relative_increase":
+            yield replace(check, absolute=absolute.get((check.loss, str(check.slice))))
+        else:
+            yield check
+
+
+def _check_complete(
+    checks: Sequence[Check], limits: Limits, ci: str, by: Sequence[str] | None
+) -> None:
+    """Refuse limits that nothing could be held against.
+
+    Raises
+    ------
+    UsageError
+        One lacks what it needs.
+
+    """
+    changes = [check.title for check in checks if check.kind in CHANGES]
+    if changes and limits.baseline is None:
+        hint = "--baseline FILE names predictions, a JSON report or a state file"
+        raise UsageError(f"{changes[0]} has no baseline to compare with", hint=hint)
+    if ci == "off" and any(check.by_interval for check in checks):
+        raise UsageError("intervals are to decide, but --ci is off")
+    if not by and any(check.slice == "all" for check in checks):
+        raise UsageError("a limit is on all slices, but there are none", hint="--by makes them")
+
+
+def _nothing(error: LossctlError, verdict: Verdict) -> Report:
+    """Give the report of a run that measured nothing."""
+    from lossctl import __version__
+    from lossctl.report import Report, Rows
+
+    run = {"version": __version__, "elapsed_s": 0.0, "inputs": []}
+    signature = f"lossctl {__version__} | not measured"
+    return Report(signature, {}, Rows(0, 0, {}), (), (str(error),), run, verdict)

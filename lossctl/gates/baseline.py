@@ -1,0 +1,122 @@
+"""Baselines: what a candidate's losses are compared with, paired row by row or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, Protocol
+
+from lossctl.report import Result
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a check could not be measured."""
+
+    reason: str
+    """A fixed word."""
+    message: str
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A change and its interval, where there is one."""
+
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much more loss the candidate shows than the baseline."""
+
+    baseline: float
+    absolute: Amount
+    """``candidate - baseline``."""
+    relative: Amount | None
+    """``(candidate - baseline) / |baseline|``; None where the baseline is 0."""
+    identical: bool = False
+    """Whether both are the same to the last bit, so that the change is exactly 0."""
+    reason: str | None = None
+    """Why there is no interval."""
+
+
+class Baseline(Protocol):
+    """Something that a candidate can be compared with."""
+
+    def change(self, candidate: Result, level: float, *, by_interval: bool) -> Change | Fault:
+        """Compare one loss over one slice, or say why that cannot be done."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What is known of a baseline's loss over one slice."""
+
+    value: float | None
+    std_error: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Summarised:
+    """A baseline of which only the numbers are known: an earlier report, a state, an accepted one.
+
+    The rows of both are taken for independent samples, which makes the interval of the change
+    wider than that of paired rows.
+    """
+
+    numbers: Mapping[tuple[str, tuple[tuple[str, Any], ...]], Numbers]
+    """By loss and slice."""
+    fault: Fault | None = None
+    """Why it must not be compared with at all."""
+
+    def change(self, candidate: Result, level: float, *, by_interval: bool) -> Change | Fault:
+        """Compare one loss over one slice from both standard errors."""
+        if self.fault is not None:
+            return self.fault
+        found = self.numbers.get(key_of(candidate.loss, candidate.slice))
+        if found is None:
+            return Fault("missing-in-baseline", f"the baseline has no {candidate.loss} here")
+        if found.value is None or not math.isfinite(found.value):
+            return Fault("undefined-baseline", f"{candidate.loss} of the baseline is undefined")
+        if by_interval and found.n < 2:
+            return Fault("too-few-rows", f"{found.n} row of the baseline has no interval")
+        mine = Numbers(candidate.value, candidate.std_error, candidate.n)
+        if mine == found:
+            zero = Amount(0.0)
+            return Change(found.value, zero, zero if found.value else None, identical=True)
+        return _unpaired(mine, found, level)
+
+
+def key_of(loss: str, slice_: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    """Name a loss over a slice."""
+    return loss, tuple(sorted(slice_.items()))
+
+
+def _unpaired(mine: Numbers, theirs: Numbers, level: float) -> Change:
+    """Compare two independent samples by the delta method."""
+    value, base = mine.value or 0.0, theirs.value or 0.0
+    difference = value - base
+    ratio = difference / abs(base) if base else None
+    if mine.std_error is None or theirs.std_error is None:
+        relative = None if ratio is None else Amount(ratio)
+        return Change(base, Amount(difference), relative, reason="no-interval")
+    if not mine.std_error and not theirs.std_error:
+        relative = None if ratio is None else Amount(ratio)
+        return Change(base, Amount(difference), relative, reason="zero-variance")
+    reach = NormalDist().inv_cdf((1.0 + level) / 2.0)
+    absolute = _around(difference, reach * math.hypot(mine.std_error, theirs.std_error))
+    if ratio is None:
+        return Change(base, absolute, None)
+    # The slopes of c / |b| - sign(b) in c and in b.
+    error = math.hypot(mine.std_error / base, value * theirs.std_error / base / base)
+    return Change(base, absolute, _around(ratio, reach * error))
+
+
+def _around(value: float, reach: float) -> Amount:
+    if not math.isfinite(value - reach) or not math.isfinite(value + reach):
+        return Amount(value)
+    return Amount(value, value - reach, value + reach)
