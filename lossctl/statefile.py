@@ -20,6 +20,7 @@ from lossctl import __version__
 from lossctl.data.chunks import Piece
 from lossctl.data.joined import Pairs
 from lossctl.data.source import Source
+from lossctl.data.store import modified_ns
 from lossctl.errors import InputError, LossctlError, Place, SeveralErrors, SpecError
 from lossctl.losses import Loss, parse
 from lossctl.plan import Policies, Settings
@@ -107,8 +108,8 @@ def inputs_of(sources: Sequence[Source]) -> list[dict[str, Any]]:
 def stamped_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
     """Give what tells whether a file has changed."""
     return [
-        entry | {"modified_ns": Path(entry["path"]).stat().st_mtime_ns}
-        for entry in inputs_of(sources)
+        entry | {"modified_ns": modified_ns(source)}
+        for entry, source in zip(inputs_of(sources), sources, strict=True)
     ]
 
 

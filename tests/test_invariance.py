@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from lossctl.data import csv, parquet
+from lossctl.data import blocks, csv
 from lossctl.errors import DomainError, LossctlError
 from lossctl.losses import REGISTRY, Loss, Ragged, find
 from lossctl.losses._finish import MEAN
@@ -35,7 +35,7 @@ CUTS = ((100_000, 1), (1, 3), (7, 8), (64, 2))
 @pytest.fixture(autouse=True)
 def _many_small_tasks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Cut even small files into many tasks, and name files alike wherever they are."""
-    monkeypatch.setattr(parquet, "FRAGMENT_ROWS", 10)
+    monkeypatch.setattr(blocks, "FRAGMENT_ROWS", 10)
     monkeypatch.setattr(csv, "RANGE_BYTES", 200)
     for folder in ("even", "uneven"):
         (tmp_path / folder).mkdir()

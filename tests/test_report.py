@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from lossctl.cli.main import main
+from lossctl.data import blocks
 from lossctl.data import csv as csv_format
-from lossctl.data import parquet as parquet_format
 from lossctl.errors import Exit
 from lossctl.report import digest
 
@@ -93,7 +93,7 @@ def test_how_the_work_is_cut_changes_no_digest(
         whole = evaluate(path, "-l", "bce,mse,hinge", "-g", "target")
         with monkeypatch.context() as patch:
             patch.setattr(csv_format, "RANGE_BYTES", 50)
-            patch.setattr(parquet_format, "FRAGMENT_ROWS", 1)
+            patch.setattr(blocks, "FRAGMENT_ROWS", 1)
             cut = evaluate(path, "-l", "bce,mse,hinge", "-g", "target", *options)
         assert cut["digest"] == whole["digest"]
 

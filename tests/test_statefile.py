@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lossctl import statefile
-from lossctl.data import csv, parquet
+from lossctl.data import blocks, csv
 from lossctl.data.binding import Choices
 from lossctl.data.source import open_source
 from lossctl.errors import DomainError, Exit, InputError
@@ -533,7 +533,7 @@ def test_a_run_can_go_on_from_any_pieces(
     write_parquet: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, draw: Draw
 ) -> None:
     """Whatever was done before, the report is the same and only the rest is read."""
-    monkeypatch.setattr(parquet, "FRAGMENT_ROWS", 10)
+    monkeypatch.setattr(blocks, "FRAGMENT_ROWS", 10)
     columns = with_slices(draw(parse(["huber"])[0].loss, ROWS))
     path = write_parquet(tmp_path / "rows.parquet", columns, groups=(1, 12, 3, 9, 2))
     plan = make_plan(

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from lossctl.cli.main import main
-from lossctl.data import parquet
 from lossctl.errors import Exit
 
 ROWS = 500
@@ -70,7 +69,7 @@ def test_the_worst_rows_are_those_of_a_full_sort(
     call: Call, monkeypatch: pytest.MonkeyPatch, jobs: str, chunk_rows: str
 ) -> None:
     """Of the whole and of each slice, equal losses by row number, for any cut of the work."""
-    monkeypatch.setattr(parquet, "FRAGMENT_ROWS", 40)
+    monkeypatch.setattr("lossctl.data.blocks.FRAGMENT_ROWS", 40)
     pq.write_table(table(), "rows.parquet", row_group_size=60)
     cut = ("--jobs", jobs, "--chunk-rows", chunk_rows)
     options = ("--nulls", "drop", "--keep", "id", "--by", "part", "-f", "json", *cut)

@@ -6,8 +6,10 @@ import typer
 
 from lossctl.cli import limits as lim
 from lossctl.cli import options as opt
+from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
 
+@with_inputs
 def evaluate_files(
     ctx: typer.Context,
     predictions: opt.Predictions,
@@ -22,6 +24,7 @@ def evaluate_files(
     classes: opt.Classes = None,
     where: opt.Where = None,
     weight: opt.Weight = None,
+    inputs: Inputs = AS_NAMED,
     nulls: opt.Nulls = "error",
     nonfinite: opt.Nonfinite = "error",
     by: opt.By = None,
@@ -58,10 +61,10 @@ def evaluate_files(
 ) -> int:
     """Evaluate losses of predictions against targets.
 
-    PREDICTIONS and TARGETS are CSV or Parquet files that hold the same rows in the same order;
-    columns that both hold must be equal row by row. With --key their rows are paired by key,
-    whatever their order. For losses of two populations (gan_...) two
-    files without targets hold one population each. Files are read once, in chunks, for all losses.
+    PREDICTIONS and TARGETS are CSV, Parquet, Arrow IPC, JSON Lines or ORC files that hold the same
+    rows in the same order; columns that both hold must be equal row by row. With --key their rows
+    are paired by key, whatever their order. For losses of two populations (gan_...) two files
+    without targets hold one population each. Files are read once, in chunks, for all losses.
 
     Columns are found by their usual names, such as prediction and target, or named by --pred,
     --target and --col. COLUMNS is a name, a list a,b,c, a glob such as 'p_*', or one column of
@@ -117,6 +120,7 @@ def evaluate_files(
         group=group,
         positive=positive,
         classes=classes,
+        inputs=inputs,
         nulls=nulls,
         nonfinite=nonfinite,
         by=gating.slicings(by),

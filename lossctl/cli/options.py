@@ -18,7 +18,7 @@ def option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 - Typer's 
 
 
 Predictions = Annotated[
-    str, typer.Argument(metavar="PREDICTIONS", help="CSV or Parquet file with the predictions.")
+    str, typer.Argument(metavar="PREDICTIONS", help="File with the predictions.")
 ]
 Targets = Annotated[
     str | None,

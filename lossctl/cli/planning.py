@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lossctl.cli import options as opt
+from lossctl.cli.inputs import AS_NAMED, Inputs
 
 if TYPE_CHECKING:
     from lossctl.compare import ComparisonPlan, Method
@@ -75,6 +76,7 @@ def ask(
     group: str | None = None,
     positive: str | None = None,
     classes: str | None = None,
+    inputs: Inputs = AS_NAMED,
     nulls: str = "error",
     nonfinite: str = "error",
     by: list[str] | None = None,
@@ -134,10 +136,11 @@ def ask(
         jobs=jobs or usable_cores(),
         chunk_rows=chunk_rows,
     )
+    opening = wrong.of(inputs.opening)
     wrong.of(opt.one_of, "--duplicates", duplicates, Duplicates)
     if group is not None and keys:
         wrong.of(opt.refuse, "--group and --key cannot be combined")
-    sources = wrong.of(open_sources, files)
+    sources = wrong.of(open_sources, files, *([] if opening is None else [opening]))
     if sources:
         wrong.of(find_keys, sources, keys or ())
         sliced = [name for names in slicings for name in names]

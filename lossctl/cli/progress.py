@@ -6,10 +6,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from lossctl.data.source import Source
+from lossctl.data.store import first_bytes
 from lossctl.plan import Plan
 from lossctl.state import State
 from lossctl.summarise import standing
@@ -62,9 +62,8 @@ class Bar:
 
 
 def _rows_of(source: Source) -> int | None:
-    """Give the rows of a file, by the length of a CSV's first lines; None where nothing tells."""
-    if source.rows is not None or source.format != "csv":
+    """Give the rows of a file, by the length of its first lines; None where nothing tells."""
+    if source.rows is not None or source.format not in ("csv", "jsonl") or source.compression:
         return source.rows
-    with Path(source.path).open("rb") as file:
-        sample = file.read(SAMPLE_BYTES)
+    sample = first_bytes(source, SAMPLE_BYTES)
     return int(source.size * sample.count(b"\n") / max(len(sample), 1))

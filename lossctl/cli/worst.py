@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from lossctl.cli import options as opt
+from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
 Most = Annotated[
     int, opt.option("--top", "-n", metavar="N", min=1, help="How many rows of each loss to name.")
 ]
 
 
+@with_inputs
 def show_worst(
     predictions: opt.Predictions,
     targets: opt.Targets = None,
@@ -24,6 +26,7 @@ def show_worst(
     group: opt.Group = None,
     positive: opt.Positive = None,
     classes: opt.Classes = None,
+    inputs: Inputs = AS_NAMED,
     nulls: opt.Nulls = "error",
     nonfinite: opt.Nonfinite = "error",
     by: opt.By = None,
@@ -74,6 +77,7 @@ def show_worst(
         group=group,
         positive=positive,
         classes=classes,
+        inputs=inputs,
         nulls=nulls,
         nonfinite=nonfinite,
         by=by,

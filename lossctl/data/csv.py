@@ -2,26 +2,35 @@
 
 A cut is right only where it is not inside quotes. Each range counts its quote characters: when
 every range holds an even number, every cut lies outside quotes. A range with an odd number raises
-`QuotedLineBreak`, and the caller takes the slow road over the whole file in order.
+`QuotedLineBreak`, and the caller takes the slow road over the whole file in order. A compressed
+file, or one in an encoding that must be decoded from the beginning, has only the slow road.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
+import shlex
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
-from lossctl.data import buffers
+from lossctl.data import buffers, csv_text, store
 from lossctl.data.source import Fragment, Source, Wanted
-from lossctl.errors import InputError, LossctlError, Place
+from lossctl.errors import InputError, Place
 
 RANGE_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
+"""Bytes that Arrow parses at a time; a row must fit into them."""
+MOST_BYTES = 1 << 30
+"""Bytes that a row may have."""
 NULLS = ["", "NA", "N/A", "null", "NULL", "Null", "None"]
 """Texts that mean a missing value; ``nan`` is a number that is not one, which is another thing."""
+OTHERS = {";": ";", "\t": "tab", "|": "|"}
+"""Separators that are in use beside the comma, and how to write them on a command line."""
 
 
 class QuotedLineBreak(Exception):  # noqa: N818 - a signal, not a failure
@@ -33,11 +42,12 @@ TYPES = {
     "text": pa.string(),
     "key": pa.string(),
     "category": pa.dictionary(pa.int32(), pa.string()),
+    "as is": pa.string(),
 }
 
 
-def describe(path: Path) -> Source:
-    """Read the header line.
+def describe(source: Source) -> Source:
+    """Read the header line; without one, columns are named by their number, from 1.
 
     Raises
     ------
@@ -45,32 +55,52 @@ def describe(path: Path) -> Source:
         The file has no header, or one that names a column twice.
 
     """
-    header = _header(path).lstrip(b"\r\n")
-    if not header.strip():
-        raise InputError("the file has no header", place=Place(str(path)))
-    if b"\r" in header.rstrip(b"\r\n") and b'"' not in header:
-        raise InputError(
-            "the lines end in a carriage return alone",
-            hint=r"convert the file, e.g. with tr '\r' '\n'",
-            place=Place(str(path)),
-        )
-    with _located(str(path)):
+    place = Place(source.path)
+    with _located(source):
+        line, _ = csv_text.header(source)
+        if not line.strip():
+            told = "the file has no header" if source.dialect.header else "the file has no rows"
+            raise InputError(told, place=place)
+        if b"\r" in line.rstrip(b"\r\n") and b'"' not in line:
+            raise InputError(
+                "the lines end in a carriage return alone",
+                hint=r"convert the file, e.g. with tr '\r' '\n'",
+                place=place,
+            )
         names = pacsv.read_csv(
-            pa.py_buffer(header.rstrip(b"\r\n") + b"\n"),
-            read_options=pacsv.ReadOptions(use_threads=False, block_size=len(header) + 2),
-            parse_options=_dialect(str(path)),
+            pa.py_buffer(line.rstrip(b"\r\n") + b"\n"),
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=len(line) + 2),
+            parse_options=_parsing(source),
         ).column_names
+    if not source.dialect.header:
+        names = [str(number) for number in range(1, len(names) + 1)]
+    _check_names(source, names)
+    return replace(source, types=dict.fromkeys(names))
+
+
+def _check_names(source: Source, names: list[str]) -> None:
+    place = Place(source.path)
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         message = f"the header names {', '.join(map(repr, repeated))} more than once"
-        raise InputError(message, place=Place(str(path)))
-    return Source(str(path), "csv", dict.fromkeys(names), None, path.stat().st_size)
+        hint = "--no-header where the first line is a row" if _numeric(repeated) else ""
+        raise InputError(message, hint=hint, place=place)
+    other = next((mark for mark in OTHERS if mark in names[0]), None)
+    if len(names) == 1 and other is not None and not source.dialect.told:
+        message = f"the header has one column, {names[0]!r}"
+        raise InputError(message, hint=f"--delimiter {shlex.quote(OTHERS[other])}?", place=place)
+
+
+def _numeric(names: list[str]) -> bool:
+    return all(name.strip("+-").replace(".", "", 1).isdecimal() for name in names)
 
 
 def split(source: Source) -> list[Fragment]:
     """Cut into byte ranges of about `RANGE_BYTES` that end at line ends."""
+    if not csv_text.is_cuttable(source):
+        return [whole(source)]
     fragments = []
-    start = len(_header(Path(source.path)))
-    with Path(source.path).open("rb") as file:
+    _, start = csv_text.header(source)
+    with store.open_bytes(source) as file:
         while start < source.size:
             file.seek(min(start + RANGE_BYTES, source.size))
             file.readline()
@@ -81,8 +111,8 @@ def split(source: Source) -> list[Fragment]:
 
 
 def whole(source: Source) -> Fragment:
-    """Give everything after the header; ``stop`` 0 stands for the end of the file."""
-    return Fragment(source, len(_header(Path(source.path))), 0)
+    """Give all rows as one fragment; ``stop`` 0 stands for the end of the file."""
+    return Fragment(source, 0, 0)
 
 
 def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBatch]:
@@ -97,41 +127,57 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
 
     """
     source = fragment.source
-    with Path(source.path).open("rb") as file:
+    if not fragment.stop:
+        yield from _read_stream(source, wanted, rows)
+        return
+    with store.open_bytes(source) as file:
         file.seek(fragment.start)
-        if fragment.stop:
-            yield from _read_range(file.read(fragment.stop - fragment.start), source, wanted, rows)
-        elif fragment.start < source.size:
-            yield from _read_stream(pa.PythonFile(file, "r"), source, wanted, rows)
+        data = file.read(fragment.stop - fragment.start)
+    yield from _read_range(data, source, wanted, rows)
 
 
 def rows_before(fragment: Fragment) -> int:
     """Count the rows that precede the fragment in its file, by reading them: for messages only."""
-    source, first = fragment.source, whole(fragment.source).start
+    source = fragment.source
     wanted: Wanted = {source.names[0]: "text"}
-    pieces = [piece for piece in split(source) if first <= piece.start < fragment.start]
+    pieces = [piece for piece in split(source) if piece.start < fragment.start]
     return sum(batch.num_rows for piece in pieces for batch in read(piece, wanted, 1 << 20))
 
 
 def _read_range(data: bytes, source: Source, wanted: Wanted, rows: int) -> Iterator[pa.RecordBatch]:
-    # Finding that there is no quote is much faster than counting none.
-    quotes = data.count(b'"') if b'"' in data else 0
-    if quotes and _may_be_cut_in_quotes(data):
-        raise QuotedLineBreak
-    with _located(source.path, source, wanted):
-        table = pacsv.read_csv(
-            pa.py_buffer(data),
-            read_options=pacsv.ReadOptions(
-                column_names=source.names, use_threads=False, block_size=4 << 20
-            ),
-            parse_options=_dialect(source.path, quoted=quotes > 0),
-            convert_options=_conversion(wanted),
-        )
-    for batch in table.to_batches(max_chunksize=rows):
-        yield _with_nulls(batch, wanted)
+    with _located(source, wanted):
+        data = csv_text.to_utf8(data, source.dialect)
+        if source.dialect.comment:
+            comment = source.dialect.comment.encode()
+            data = b"".join(csv_text.without_comments(io.BytesIO(data), comment))
+        # Finding that there is no quote is much faster than counting none.
+        quotes = data.count(b'"') if b'"' in data else 0
+        if quotes and _may_be_cut_in_quotes(data, source.dialect.delimiter):
+            raise QuotedLineBreak
+        try:
+            table = _parse(data, source, wanted, quoted=quotes > 0, block=BLOCK_BYTES)
+        except pa.ArrowInvalid as error:
+            if not _is_too_long(error):
+                raise
+            table = _parse(data, source, wanted, quoted=quotes > 0, block=len(data) + 1)
+        for batch in table.to_batches(max_chunksize=rows):
+            yield _finished(batch, source, wanted)
 
 
-def _may_be_cut_in_quotes(data: bytes) -> bool:
+def _parse(data: bytes, source: Source, wanted: Wanted, *, quoted: bool, block: int) -> pa.Table:
+    if not data:
+        return pa.table({name: pa.array([], TYPES[how]) for name, how in wanted.items()})
+    return pacsv.read_csv(
+        pa.py_buffer(data),
+        read_options=pacsv.ReadOptions(
+            column_names=source.names, use_threads=False, block_size=block
+        ),
+        parse_options=_parsing(source, quoted=quoted),
+        convert_options=_conversion(source, wanted),
+    )
+
+
+def _may_be_cut_in_quotes(data: bytes, delimiter: str) -> bool:
     """Tell whether a range can begin or end inside quotes.
 
     An even number of quotes is not enough where some are letters, as in ``5" disk``: every second
@@ -142,62 +188,98 @@ def _may_be_cut_in_quotes(data: bytes) -> bool:
     if len(marks) % 2:
         return True
     around = np.concatenate([letters[marks[::2] - 1], letters[marks[1::2] + 1]])
-    return not bool(np.isin(around, np.frombuffer(b',\t\r\n"', dtype=np.uint8)).all())
+    allowed = delimiter.encode() + b'\r\n"'
+    return not bool(np.isin(around, np.frombuffer(allowed, dtype=np.uint8)).all())
 
 
-def _read_stream(
-    file: pa.NativeFile, source: Source, wanted: Wanted, rows: int
-) -> Iterator[pa.RecordBatch]:
-    with _located(source.path, source, wanted):
-        reader = pacsv.open_csv(
-            file,
-            read_options=pacsv.ReadOptions(column_names=source.names, block_size=4 << 20),
-            parse_options=_dialect(source.path),
-            convert_options=_conversion(wanted),
-        )
-        for batch in reader:
-            for start in range(0, batch.num_rows, rows):
-                yield _with_nulls(batch.slice(start, rows), wanted)
+def _read_stream(source: Source, wanted: Wanted, rows: int) -> Iterator[pa.RecordBatch]:
+    """Parse all rows in order, with larger blocks when a row proves to be longer than one."""
+    given, block = 0, BLOCK_BYTES
+    while True:
+        skip = given
+        try:
+            for batch in _stream(source, wanted, block):
+                part = batch.slice(min(skip, batch.num_rows))
+                skip -= batch.num_rows - part.num_rows
+                for start in range(0, part.num_rows, rows):
+                    yield part.slice(start, rows)
+                given += part.num_rows
+        except _TooLong:
+            block *= 16
+            continue
+        return
 
 
-def _header(path: Path) -> bytes:
-    """Read the header, which may hold quoted line breaks."""
-    with path.open("rb") as file:
-        header = file.readline()
-        while (header.count(b'"') % 2 or header.isspace()) and (line := file.readline()):
-            header += line
-    return header
+class _TooLong(Exception):  # noqa: N818 - a signal, not a failure
+    """A row is longer than a block that Arrow parses."""
 
 
-def _dialect(path: str, *, quoted: bool = True) -> pacsv.ParseOptions:
+def _stream(source: Source, wanted: Wanted, block: int) -> Iterator[pa.RecordBatch]:
+    with _located(source, wanted), csv_text.open_rows(source) as file:
+        if not file.peek(1):
+            return
+        try:
+            for batch in pacsv.open_csv(
+                pa.PythonFile(file, "r"),
+                read_options=pacsv.ReadOptions(column_names=source.names, block_size=block),
+                parse_options=_parsing(source),
+                convert_options=_conversion(source, wanted),
+            ):
+                yield _finished(batch, source, wanted)
+        except pa.ArrowInvalid as error:
+            if _is_too_long(error) and block < MOST_BYTES:
+                raise _TooLong from error
+            raise
+
+
+def _is_too_long(error: pa.ArrowInvalid) -> bool:
+    return "straddl" in str(error)
+
+
+def _finished(batch: pa.RecordBatch, source: Source, wanted: Wanted) -> pa.RecordBatch:
+    """Do what Arrow's parser cannot: find the nulls beside keys, and read grouped numbers."""
+    keyed, grouped = "key" in wanted.values(), bool(source.dialect.thousands)
+    if not (keyed or grouped):
+        return batch
+    columns = []
+    for name, how in wanted.items():
+        column = batch[name]
+        if keyed and how != "key" and pa.types.is_string(_decoded(column.type)):
+            column = _null_texts(column)
+        if grouped and how == "number":
+            from lossctl.data.csv_numbers import ungrouped
+
+            column = ungrouped(column, source.dialect)
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, list(wanted))
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _parsing(source: Source, *, quoted: bool = True) -> pacsv.ParseOptions:
     """Give the parser's options; it is faster where no quote can be."""
     return pacsv.ParseOptions(
-        delimiter="\t" if path.lower().endswith(".tsv") else ",",
+        delimiter=source.dialect.delimiter,
         quote_char='"' if quoted else False,
         newlines_in_values=quoted,
     )
 
 
-def _conversion(wanted: Wanted) -> pacsv.ConvertOptions:
+def _conversion(source: Source, wanted: Wanted) -> pacsv.ConvertOptions:
+    dialect = source.dialect
     types = {name: TYPES[how] for name, how in wanted.items()}
+    if dialect.thousands:
+        types |= {name: pa.string() for name, how in wanted.items() if how == "number"}
     return pacsv.ConvertOptions(
         include_columns=list(wanted),
         column_types=types,
         null_values=NULLS,
-        # Arrow knows this for all columns of text only; `_with_nulls` makes up for it.
+        # Arrow knows this for all columns of text only; `_finished` makes up for it.
         strings_can_be_null="key" not in wanted.values(),
+        decimal_point=dialect.decimal,
     )
-
-
-def _with_nulls(batch: pa.RecordBatch, wanted: Wanted) -> pa.RecordBatch:
-    """Make the texts that mean a missing value one, in all columns but keys."""
-    if "key" not in wanted.values():
-        return batch
-    columns = [
-        _null_texts(batch[name]) if wanted[name] in ("text", "category") else batch[name]
-        for name in batch.schema.names
-    ]
-    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
 def _null_texts(column: pa.Array) -> pa.Array:
@@ -212,24 +294,13 @@ def _null_texts(column: pa.Array) -> pa.Array:
 
 
 @contextlib.contextmanager
-def _located(
-    path: str, source: Source | None = None, wanted: Wanted | None = None
-) -> Iterator[None]:
+def _located(source: Source, wanted: Wanted | None = None) -> Iterator[None]:
     """Turn what Arrow says of a malformed file into an `InputError` that names row and column."""
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        if source is not None and wanted is not None:
-            from lossctl.data.csv_fault import find_fault
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
+        from lossctl.data.csv_fault import find_fault
 
-            raise find_fault(source, wanted, str(error)) from error
-        text = str(error).splitlines()[0]
-        raise InputError(f"not a readable CSV file ({text})", place=Place(path)) from error
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path) from error
-
-
-def _not_utf8(path: str) -> LossctlError:
-    return InputError(
-        "the file is not UTF-8", hint="convert it, e.g. with iconv", place=Place(path)
-    )
+        raise find_fault(source, wanted or {}, error) from error
+    except OSError as error:
+        raise store.unreadable(source, error) from error

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO
 
-from lossctl.data.numerals import number
+from lossctl.data import csv_text, store
+from lossctl.data.csv_numbers import read_number
+from lossctl.data.dialect import Dialect
 from lossctl.data.source import Source, Wanted
 from lossctl.errors import InputError, Place
 
@@ -15,34 +18,49 @@ SHOWN = 40
 """Characters of a faulty value that the message shows."""
 LONGEST = (1 << 31) - 1
 """Characters that a field may have; Python's own limit is much lower."""
+BYTES = range(0xDC80, 0xDD00)
+"""What stands for a byte that is no text."""
 
 
-def find_fault(source: Source, wanted: Wanted, reason: str) -> InputError:
+def find_fault(source: Source, wanted: Wanted, error: Exception) -> InputError:
     """Give an error that names the first faulty row, and its column and value if one is."""
-    delimiter = "\t" if source.path.lower().endswith(".tsv") else ","
-    numbers = [(source.names.index(name), name) for name, how in wanted.items() if how == "number"]
+    reason = str(error).splitlines()[0]
     try:
-        with (
-            _long_fields(),
-            Path(source.path).open(encoding="utf-8-sig", newline="") as file,
-        ):
-            rows = csv.reader(file, delimiter=delimiter)
-            next(rows)
+        with _long_fields(), store.open_stream(source) as file:
+            rows = _rows(source, file)
             longest = 0, 0
-            for row_number, row in enumerate((row for row in rows if row), start=1):
-                if fault := _row_fault(source, numbers, row, row_number):
+            for row_number, row in enumerate(rows, start=1):
+                if fault := _row_fault(source, wanted, row, row_number):
                     return fault
                 longest = max(longest, (sum(map(len, row)), -row_number))
             if "straddl" in reason:  # Arrow parses by blocks, which have to hold a row whole
                 length, place = longest[0], Place(source.path, -longest[1])
                 return InputError(f"the row is too long to be read, {length} letters", place=place)
-    except UnicodeDecodeError:
-        return InputError(
-            "the file is not UTF-8", hint="convert it, e.g. with iconv", place=Place(source.path)
-        )
-    except csv.Error as error:
-        reason = str(error)
+            if isinstance(error, UnicodeDecodeError) or "UTF8" in reason:
+                return _not_text(source, None, None, "")
+    except UnicodeError:  # of an encoding that knows no letters beside its own
+        return _not_text(source, None, None, "")
+    except csv.Error as refusal:
+        reason = str(refusal)
     return InputError(f"not a readable CSV file ({reason})", place=Place(source.path))
+
+
+def _rows(source: Source, file: BinaryIO) -> Iterator[list[str]]:
+    """Read the rows as Python does; a byte that is no text becomes a letter of its own."""
+    dialect = source.dialect
+    encoding = "utf-8-sig" if dialect.is_utf8 else dialect.encoding
+    text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
+    lines = _without_comments(text, dialect.comment) if dialect.comment else text
+    rows = (row for row in csv.reader(lines, delimiter=dialect.delimiter) if row)
+    if dialect.header and source.names:
+        next(rows, None)
+    return rows
+
+
+def _without_comments(text: io.TextIOWrapper, comment: str) -> Iterator[str]:
+    lines = (line.encode("utf-8", "surrogateescape") for line in text)
+    for line in csv_text.without_comments(lines, comment.encode()):
+        yield line.decode("utf-8", "surrogateescape")
 
 
 @contextlib.contextmanager
@@ -55,31 +73,58 @@ def _long_fields() -> Iterator[None]:
 
 
 def _row_fault(
-    source: Source, numbers: list[tuple[int, str]], row: list[str], row_number: int
+    source: Source, wanted: Wanted, row: list[str], row_number: int
 ) -> InputError | None:
-    if len(row) != len(source.names):
-        message = f"the row has {len(row)} fields, the header {len(source.names)}"
+    names = source.names
+    for index, text in enumerate(row):
+        name = names[index] if index < len(names) else None
+        if (name in wanted or not names) and not text.isascii():
+            odd = next((ord(letter) for letter in text if ord(letter) in BYTES), None)
+            if odd is not None:
+                shown = f"the byte 0x{odd - 0xDC00:02x} "
+                return _not_text(source, row_number if names else None, name, shown)
+    if names and len(row) != len(names):
+        line = "the header" if source.dialect.header else "the first row"
+        message = f"the row has {len(row)} fields, {line} {len(names)}"
         hint = "quotes must be closed, and a field that holds the separator must stand in quotes"
         return InputError(message, hint=hint, place=Place(source.path, row_number))
-    for index, name in numbers:
-        if not _is_number(row[index]):
-            text = row[index]
+    for name, how in wanted.items():
+        text = row[names.index(name)]
+        if how == "number" and not _is_number(text, source.dialect):
             shown = repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
             place = Place(source.path, row_number, name)
-            return InputError(f"{shown} is not a number", hint=_hint(text), place=place)
+            hint = _hint(text, source.dialect, first=row_number == 1)
+            return InputError(f"{shown} is not a number", hint=hint, place=place)
     return None
 
 
-def _is_number(text: str) -> bool:
+def _not_text(source: Source, row: int | None, column: str | None, what: str) -> InputError:
+    encoding = source.dialect.encoding
+    return InputError(
+        f"{what}is not {encoding.upper()}" if what else f"the file is not {encoding.upper()}",
+        hint="--encoding names the encoding of the file, for example latin-1, cp1252, utf-16",
+        place=Place(source.path, row, column),
+    )
+
+
+def _is_number(text: str, dialect: Dialect) -> bool:
     from lossctl.data.csv import NULLS
 
-    return text in NULLS or number(text) is not None
+    return text in NULLS or read_number(text, dialect) is not None
 
 
-def _hint(text: str) -> str:
+def _hint(text: str, dialect: Dialect, *, first: bool) -> str:
     from lossctl.data.csv import NULLS
 
-    if number(text.replace(",", ".")) is not None:
-        return "numbers need a point, not a comma"
+    if dialect.decimal == "." and read_number(text, Dialect(decimal=",")) is not None:
+        return "numbers need a point, not a comma; --decimal , reads a comma"
+    for mark in ",.' ":
+        if read_number(text, Dialect(thousands=mark, decimal="," if mark == "." else ".")):
+            shown = f"'{mark}'" if mark == " " else f'"{mark}"' if mark == "'" else mark
+            more = " --decimal ," if mark == "." else ""
+            return f"--thousands {shown}{more} reads digits in groups"
     missing = ", ".join(filter(None, NULLS))
-    return f"labels in words need --positive LABEL; missing values are empty or one of {missing}"
+    labels = f"labels in words need --positive LABEL; missing values are empty or one of {missing}"
+    if first and not dialect.header:
+        return "without --no-header the first line names the columns"
+    return labels

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,9 +55,9 @@ def hold(rows: Any, name: str, column: str) -> MemorySource:
     return MemorySource(name, "memory", types, table.num_rows, table.nbytes, table)
 
 
-def describe(path: Path) -> Source:
+def describe(source: Source) -> Source:
     """Refuse: what is in memory has no path."""
-    raise UsageError(f"{path} is no table")
+    raise UsageError(f"{source.path} is no table")
 
 
 def split(source: Source) -> list[Fragment]:

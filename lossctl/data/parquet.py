@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lossctl.data import blocks, store
 from lossctl.data.source import Fragment, Source, Wanted
 from lossctl.data.where import Range
-from lossctl.errors import InputError, Place
-
-FRAGMENT_ROWS = 1 << 17
-"""Row groups smaller than this share a fragment."""
 
 
-def describe(path: Path) -> Source:
+def describe(source: Source) -> Source:
     """Read the footer.
 
     Raises
@@ -25,26 +22,15 @@ def describe(path: Path) -> Source:
         The file is truncated or no Parquet.
 
     """
-    with _errors(path), pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            message = f"the schema names {', '.join(map(repr, repeated))} more than once"
-            raise InputError(message, place=Place(str(path)))
-        types = dict(zip(names, file.schema_arrow.types, strict=True))
-        return Source(str(path), "parquet", types, file.metadata.num_rows, path.stat().st_size)
+    with blocks.errors_of(source), pq.ParquetFile(store.open_input(source)) as file:
+        types = blocks.named_types(source, file.schema_arrow)
+        return replace(source, types=types, rows=file.metadata.num_rows)
 
 
 def split(source: Source) -> list[Fragment]:
     """Cut at row groups; a fragment counts in rows."""
-    with pq.ParquetFile(source.path) as file:
-        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-    fragments, start, stop = [], 0, 0
-    for number, size in enumerate(sizes):
-        stop += size
-        if stop - start >= FRAGMENT_ROWS or number == len(sizes) - 1:
-            fragments.append(Fragment(source, start, stop))
-            start = stop
-    return fragments
+    with blocks.errors_of(source), pq.ParquetFile(store.open_input(source)) as file:
+        return blocks.cut(source, _sizes(file.metadata))
 
 
 def whole(source: Source) -> Fragment:
@@ -61,28 +47,23 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
         A page is damaged.
 
     """
-    path = Path(fragment.source.path)
-    types = fragment.source.types
+    source = fragment.source
     recurring = [
         name
         for name, how in wanted.items()
-        if how == "category" and not pa.types.is_nested(types[name])
+        if how == "category" and not pa.types.is_nested(source.types[name])
     ]
     with (
-        _errors(path),
-        pq.ParquetFile(path, pre_buffer=False, read_dictionary=recurring) as file,
+        blocks.errors_of(source),
+        pq.ParquetFile(
+            store.open_input(source), pre_buffer=False, read_dictionary=recurring
+        ) as file,
     ):
-        groups, skip = _covering(file.metadata, fragment)
-        left = fragment.stop - fragment.start
-        columns = list(wanted)
-        for batch in file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False):
-            part = batch.slice(skip, left)
-            skip = max(0, skip - batch.num_rows)
-            left -= part.num_rows
-            if part.num_rows:
-                yield part
-            if not left:
-                return
+        groups, skip = blocks.covering(_sizes(file.metadata), fragment)
+        batches = file.iter_batches(
+            rows, row_groups=groups, columns=list(wanted), use_threads=False
+        )
+        yield from blocks.trimmed(batches, skip, fragment.stop - fragment.start, rows)
 
 
 def rows_before(fragment: Fragment) -> int:
@@ -97,8 +78,8 @@ def ranges(
 
     Rows are counted from the first one of the fragment.
     """
-    path = Path(fragment.source.path)
-    with _errors(path), pq.ParquetFile(path) as file:
+    source = fragment.source
+    with blocks.errors_of(source), pq.ParquetFile(store.open_input(source)) as file:
         metadata = file.metadata
     columns = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
     start = -fragment.start
@@ -127,41 +108,5 @@ def _range(column: pq.ColumnChunkMetaData, rows: int) -> Range | None:
     return Range(rows, nulls, statistics.min, statistics.max)
 
 
-def first_rows(source: Source, column: str) -> pa.Array:
-    """Give the first value of a column, to learn the width of its lists."""
-    with _errors(Path(source.path)), pq.ParquetFile(source.path) as file:
-        batch = next(file.iter_batches(1, columns=[column], use_threads=False), None)
-    return pa.array([]) if batch is None else batch.column(0)
-
-
-def _covering(metadata: pq.FileMetaData, fragment: Fragment) -> tuple[list[int], int]:
-    """Find the row groups that hold the fragment, and how many rows come before it in them."""
-    groups: list[int] = []
-    skip, start = 0, 0
-    for number in range(metadata.num_row_groups):
-        stop = start + metadata.row_group(number).num_rows
-        if start < fragment.stop and stop > fragment.start:
-            if not groups:
-                skip = fragment.start - start
-            groups.append(number)
-        start = stop
-    return groups, skip
-
-
-class _errors:  # noqa: N801 - reads as a statement
-    """Turn what Arrow says of a damaged file into an `InputError`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        """Do nothing."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, pa.ArrowException | OSError) and not isinstance(error, InputError):
-            text = str(error).splitlines()[0].rstrip(".")
-            raise InputError(
-                f"not a readable Parquet file ({text})",
-                hint="it may be truncated or of another format",
-                place=Place(str(self.path)),
-            ) from error
+def _sizes(metadata: pq.FileMetaData) -> list[int]:
+    return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]

@@ -69,8 +69,13 @@ def test_every_missing_file_is_named_at_once(refused: Refused) -> None:
         ("data.txt", "prediction,target\n1,2\n", 2, "data.txt: unknown format '.txt'"),
         ("data", "prediction,target\n1,2\n", 2, "data: the name has no suffix"),
         ("csv.parquet", "prediction,target\n1,2\n", 3, "csv.parquet: not a readable Parquet file"),
-        ("utf16.csv", "prediction,target\n1,2\n".encode("utf-16"), 3, "the file is not UTF-8"),
-        ("latin.csv", b"prediction,target\n1,caf\xe9\n", 3, "latin.csv: the file is not UTF-8"),
+        ("utf16.csv", "prediction,target\n1,2\n".encode("utf-16"), 3, "the byte 0xff is not UTF-8"),
+        (
+            "latin.csv",
+            b"prediction,target\n1,caf\xe9\n",
+            3,
+            "latin.csv, row 1, column 'target': the byte 0xe9 is not UTF-8",
+        ),
         ("twice.csv", "prediction,target,target\n1,2,3\n", 3, "names 'target' more than once"),
     ],
 )
@@ -89,7 +94,9 @@ def test_a_folder_is_no_file(refused: Refused) -> None:
 def test_a_parquet_file_in_the_clothes_of_a_csv_is_known(refused: Refused) -> None:
     parquet("good.csv", prediction=[1.0], target=[2.0])
     err = refused(Exit.UNMEASURABLE, "eval", "good.csv", "-l", "mse")
-    expected = "error: good.csv: a Parquet file, not .csv\nhint: rename it to end in .parquet\n"
+    expected = (
+        "error: good.csv: a Parquet file, not CSV (.csv)\nhint: let its name end in .parquet\n"
+    )
     assert err == expected
 
 

@@ -31,10 +31,10 @@ PROGRAM = """
 import os, signal, sys, time
 from lossctl import evaluate
 from lossctl.cli.main import main
-from lossctl.data import csv, parquet
+from lossctl.data import csv, blocks
 
 task_rows, checkpoint, told, killed_at, pause = (float(text) for text in sys.argv[1:6])
-csv.RANGE_BYTES, parquet.FRAGMENT_ROWS = int(13 * task_rows), int(task_rows)
+csv.RANGE_BYTES, blocks.FRAGMENT_ROWS = int(13 * task_rows), int(task_rows)
 evaluate.CHECKPOINT_S = checkpoint
 measure = evaluate._measure_chunk
 chunks = 0

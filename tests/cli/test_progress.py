@@ -28,9 +28,9 @@ SLOW = """
 import sys, time
 from lossctl import evaluate
 from lossctl.cli.main import main
-from lossctl.data import csv, parquet
+from lossctl.data import csv, blocks
 
-csv.RANGE_BYTES, parquet.FRAGMENT_ROWS = 1 << 16, 10_000
+csv.RANGE_BYTES, blocks.FRAGMENT_ROWS = 1 << 16, 10_000
 measure = evaluate._measure_chunk
 
 def measured(*arguments):

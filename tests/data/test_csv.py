@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lossctl.data import csv as csv_format
+from lossctl.data import csv_text
 from lossctl.data.source import Fragment, Source, open_source
 from lossctl.errors import InputError
 from lossctl.report import Report
@@ -102,7 +103,7 @@ def test_a_cut_inside_quotes_is_noticed_and_the_comparison_can_fail(tmp_path: Pa
         with pytest.raises(csv_format.QuotedLineBreak):
             read_pieces(source, csv_format.split(source))
         lost = as_csv(rows[:2], "\n").encode()
-        patch.setattr(csv_format, "_header", lambda _: lost)
+        patch.setattr(csv_text, "read_header", lambda file, _: (0, file.read(len(lost))))
         assert read_cut(source) != rows[1:]
 
 

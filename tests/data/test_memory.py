@@ -126,8 +126,8 @@ def test_what_cannot_be_read_is_refused(rows: Any, error: type[LossctlError], te
 
 def test_no_path_is_a_table() -> None:
     """The format is reached through objects only, and knows its own sources."""
-    with pytest.raises(UsageError):
-        format_of("memory").describe(memory.Path("rows.csv"))
     other = memory.Source("rows.csv", "memory", {}, 1, 1)
+    with pytest.raises(UsageError):
+        format_of("memory").describe(other)
     with pytest.raises(TypeError):
         next(memory.read(Fragment(other, 0, 1), {}, 1))

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import csv as pacsv
 
-from lossctl.data import csv, matching, parquet
+from lossctl.data import csv, matching
 from lossctl.data.binding import Choices
 from lossctl.data.matching import find, match, repeats
 from lossctl.data.source import open_source
@@ -131,7 +131,7 @@ def numbers_of(report: Report) -> list[Any]:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Write two files with gaps, in two orders, that are read in many pieces."""
     monkeypatch.setattr(csv, "RANGE_BYTES", 300)
-    monkeypatch.setattr(parquet, "FRAGMENT_ROWS", 1)
+    monkeypatch.setattr("lossctl.data.blocks.FRAGMENT_ROWS", 1)
     rng = np.random.default_rng(8)
     keys = rng.choice(10_000, 200, replace=False)
     frame = pd.DataFrame({"id": keys, "prediction": rng.normal(size=200) * 10.0 ** (keys % 5)})

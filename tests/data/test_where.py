@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lossctl.data import parquet
 from lossctl.data.binding import Choices
 from lossctl.data.chunks import tasks
 from lossctl.data.source import open_source
@@ -127,7 +126,7 @@ def test_a_filter_keeps_the_rows_for_which_it_is_true(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of any type, unrounded; whether or not statistics leave row groups out."""
-    monkeypatch.setattr(parquet, "FRAGMENT_ROWS", 3)
+    monkeypatch.setattr("lossctl.data.blocks.FRAGMENT_ROWS", 3)
     path = write("rows.parquet", groups, x=pa.array(values, kind))
     assert rows_kept(where, path) == expected
 

@@ -20,7 +20,7 @@ from scipy import special
 from scipy.spatial import distance
 from sklearn import metrics
 
-from lossctl.data import parquet
+from lossctl.data import blocks
 from lossctl.losses import REGISTRY, Loss, Ragged, Spec, loss
 from lossctl.losses._domains import Real
 from lossctl.report import Report
@@ -337,7 +337,7 @@ def test_the_value_of_a_file_agrees_with_the_oracle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """To 1e-12 relative, and the same bits for chunks of 1, 7 and all rows and for two jobs."""
-    monkeypatch.setattr(parquet, "FRAGMENT_ROWS", 8)
+    monkeypatch.setattr(blocks, "FRAGMENT_ROWS", 8)
     columns = draw(spec.loss, ROWS, soft_targets=soft_targets, seed=11)
     path = write_parquet(tmp_path / "rows.parquet", columns, groups=GROUPS)
     result, *others = (

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossctl.data import parquet
+from lossctl.data import blocks
 from lossctl.data.binding import Choices
 from lossctl.data.chunks import tasks
 from lossctl.data.source import open_source
@@ -38,7 +38,7 @@ def plan(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[int], Plan]:
     """Plan to measure a file of several tasks, with everything that can be asked for."""
-    monkeypatch.setattr(parquet, "FRAGMENT_ROWS", 1)
+    monkeypatch.setattr(blocks, "FRAGMENT_ROWS", 1)
     rng = np.random.default_rng(4)
     columns: Columns = {
         "prediction": rng.uniform(size=ROWS).round(1),
