@@ -87,7 +87,7 @@ def measure(plan: Plan, task: Task, stopped: Stopped, progress: Progress | None 
     with np.errstate(all="ignore"):  # infinities are counted, not warned of
         for chunk in each_chunk(plan, task, stopped, state):
             with faults_kept(chunk, state):
-                _measure_chunk(plan, task, chunk, state)
+                measure_chunk(plan, task, chunk, state)
             if progress is not None:
                 progress.advance(chunk.read)
     return state
@@ -244,7 +244,14 @@ def take_in(
     return chunk.arrange(), RowNames(path, start, chunk, kept)
 
 
-def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
+Scored = Callable[[Spec, Mapping[str, Any], Array, Indices | None], None]
+"""Takes a loss, the values of its roles, what rows show, and the rows that count, if not all."""
+
+
+def measure_chunk(
+    plan: Plan, task: Task, chunk: Chunk, state: State, scored: Scored | None = None
+) -> None:
+    """Tally every loss of a chunk; ``scored`` is handed the rows of each."""
     segments, names = take_in(plan, plan.checks, task, chunk, state, plan.kept)
     for spec in plan.specs:
         values = {role: chunk.values[slot] for role, slot in plan.binding[spec.full].items()}
@@ -253,7 +260,9 @@ def _measure_chunk(plan: Plan, task: Task, chunk: Chunk, state: State) -> None:
         for what, labels in labels_seen(spec, plan.binding[spec.full], values):
             key = (spec.full, what)
             state.labels[key] = state.labels.get(key, frozenset()) | labels
-        _measure_loss(spec, values, tally, segments, names, chunk.weights)
+        shown, counted = _measure_loss(spec, values, tally, segments, names, chunk.weights)
+        if scored is not None:
+            scored(spec, values, shown, counted)
 
 
 @dataclass(frozen=True)
@@ -321,10 +330,11 @@ def _measure_loss(
     segments: Segments,
     names: RowNames,
     weights: Array | None,
-) -> None:
-    finish = spec.loss.finish
+) -> tuple[Array, Indices | None]:
+    """Tally a loss; give what each row shows, and the rows that count where not all do."""
+    finish, counted = spec.loss.finish, None
     components = spec.loss.kernel(**values, **spec.parameters)
-    shown = finish.row(components)
+    shown = every = finish.row(components)
     if spec.loss.clipped:
         clipped = clipped_rows(spec, values, shown)
         tally.add_clipped(clipped, shown, segments, names.first, weights)
@@ -336,6 +346,7 @@ def _measure_loss(
     tally.add(components, shown, segments, names.first, weights)
     if tally.worst is not None:
         _add_worst(tally.worst, shown, segments, names, weights)
+    return every, counted
 
 
 def _add_worst(

@@ -146,6 +146,18 @@ def load(path: str, losses: Sequence[Loss] = ()) -> Saved:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(error.strerror or str(error), place=Place(path)) from error
+    return loads(data, path, losses)
+
+
+def loads(data: str | bytes, path: str, losses: Sequence[Loss] = ()) -> Saved:
+    """Read the text of a state; the path is where it was found, the losses are as for `load`.
+
+    Raises
+    ------
+    StateError
+        It is damaged, or was written by another version.
+
+    """
     try:
         document = json.loads(data)
         name, version = document["schema"]["name"], document["settings"]["version"]

@@ -16,6 +16,7 @@ from lossctl.cli import eval as eval_command
 from lossctl.cli import losses as losses_command
 from lossctl.cli import merge as merge_command
 from lossctl.cli import schema as schema_command
+from lossctl.cli import score as score_command
 from lossctl.cli import worst as worst_command
 from lossctl.cli.plain import read_plainly
 from lossctl.cli.stderr import show_error, show_usage_error
@@ -58,6 +59,7 @@ def program(
 
 
 app.command("eval", epilog=EPILOG)(eval_command.evaluate_files)
+app.command("score", epilog=EPILOG)(score_command.score_files)
 app.command("worst", epilog=EPILOG)(worst_command.show_worst)
 app.command("compare", epilog=EPILOG)(compare_command.compare_models)
 app.command("merge", epilog=EPILOG)(merge_command.merge_states)

@@ -63,7 +63,7 @@ class Outputs:
         taken = [other for other in others if other is not None]
         for wanted in ([] if path is None else [path]) + [target for _, target in pairs]:
             with wrong:
-                _check_free(Path(wanted), taken)
+                check_free(Path(wanted), taken)
                 check_writable(Path(wanted))
             taken.append(wanted)
         wrong.settle()
@@ -195,7 +195,15 @@ def _read_report(text: str) -> tuple[str, str]:
     return name, target
 
 
-def _check_free(path: Path, taken: Sequence[str]) -> None:
+def check_free(path: Path, taken: Sequence[str]) -> None:
+    """Refuse a file that is another one of the command.
+
+    Raises
+    ------
+    UsageError
+        It is.
+
+    """
     for other in map(Path, taken):
         same = other.samefile(path) if other.exists() and path.exists() else other == path
         if same and not _is_special(path):

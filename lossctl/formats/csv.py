@@ -22,8 +22,9 @@ DIFFERENCE = (
 
 
 def render(report: Document, style: Style) -> str:
-    """Give the results as CSV with a header line."""
-    del style
+    """Give the results, or their worst rows, as CSV with a header line."""
+    if style.worst and isinstance(report, Report):
+        return _worst_rows(report)
     results = report.to_dict()["results"]
     slices = list(dict.fromkeys(name for result in results for name in result["slice"]))
     shares = list(results[0].get("quantiles", {})) if results else []

@@ -1,0 +1,224 @@
+"""Scores: the loss of every row, its slope and its bend, in the order of the input.
+
+One row in is one row out: a row that the policies drop, or that is not of a loss's population, has
+null there. The report of the run comes from the same pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lossctl.data.chunks import Chunk, Task, tasks
+from lossctl.data.convert import take
+from lossctl.data.sinks import array_of, form_of, is_flat, record_batch
+from lossctl.engines.local import Stopped
+from lossctl.engines.ordered import run_in_order
+from lossctl.errors import Gathered, UsageError
+from lossctl.evaluate import Progress, each_chunk, measure_chunk
+from lossctl.losses import Ragged, Spec
+from lossctl.plan import Plan
+from lossctl.state import State, empty_state
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+Emit = Literal["loss", "grad", "hess"]
+
+ROW = "row"
+"""Name of the column that numbers the rows of the input, from 1."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What to write of each row."""
+
+    plan: Plan
+    emit: tuple[Emit, ...] = ("loss",)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of the columns of the input that are written again."""
+        return self.plan.policies.keep
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns that are written."""
+        return (ROW, *self.kept, *self.numbers)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the columns that are computed."""
+        return tuple(name for spec in self.plan.specs for name in self.names(spec))
+
+    def names(self, spec: Spec) -> Iterator[str]:
+        """Give the names of a loss's columns: the loss itself, its slopes, its bends."""
+        roles = spec.loss.with_respect_to
+        for what in self.emit:
+            if what == "loss":
+                yield spec.label
+            else:
+                several = what == "grad" and len(roles) > 1
+                yield from (f"{spec.label}.{what}{f'.{r}' * several}" for r in roles)
+
+    def check(self, path: Path) -> None:
+        """Refuse what cannot be written to a file.
+
+        Raises
+        ------
+        UsageError, SeveralErrors
+            A loss lacks the derivative asked for, or two columns would have the same name.
+
+        """
+        wrong = Gathered()
+        nested = [name for _, name in self.plan.kept if self._is_nested(name)]
+        nested += [name for spec in self.plan.specs for name in self._ragged(spec)]
+        with wrong:
+            if form_of(str(path)) == "csv" and nested:
+                message = f"CSV cannot hold the lists of {', '.join(map(repr, nested))}"
+                raise UsageError(message, hint="write .parquet, .arrow or .jsonl")
+        for what, have in (("grad", "gradient"), ("hess", "curvature")):
+            lacking = [s.label for s in self.plan.specs if getattr(s.loss, have) is None]
+            with wrong:
+                if what in self.emit and lacking:
+                    raise UsageError(
+                        f"--emit {what}: no {have} is declared for {', '.join(lacking)}",
+                        hint="`lossctl losses NAME` says what a loss has",
+                    )
+        for name in dict.fromkeys(n for n in self.columns if self.columns.count(n) > 1):
+            with wrong:
+                raise UsageError(f"two columns of the output would be called {name!r}")
+        wrong.settle()
+
+    def _is_nested(self, name: str) -> bool:
+        source = next(s for s in self.plan.reading.sources if name in s.names)
+        kind = source.types[name]
+        return kind is not None and not is_flat(kind)
+
+    def _ragged(self, spec: Spec) -> list[str]:
+        domains = {role.name: role.domain for role in spec.loss.roles}
+        ragged = any(domains[name].ragged for name in spec.loss.with_respect_to)
+        return [name for name in self.names(spec) if name != spec.label] if ragged else []
+
+
+def score(
+    scoring: Scoring,
+    write: Callable[[Any], None],
+    *,
+    in_order: bool = False,
+    progress: Progress | None = None,
+) -> State:
+    """Read everything once, hand the rows over as Arrow batches and give the state of the run.
+
+    Raises
+    ------
+    LossctlError
+        The input cannot be measured.
+    QuotedLineBreak
+        A CSV file has to be read ``in_order``; what was written is worth nothing.
+
+    """
+    plan = scoring.plan
+    state = empty_state(plan.settings)
+    before: dict[str, int] = {}
+    work = tasks(plan.reading, in_order=in_order)
+    step = partial(_score_task, scoring, progress=progress)
+    for part in run_in_order(work, step, plan.policies.jobs):
+        if isinstance(part, State):
+            state.merge(part)
+            if progress is not None:
+                progress.merged(state)
+            continue
+        path, rows, columns = part
+        first = before.get(path, 0) + 1
+        before[path] = first + rows - 1
+        numbers = np.arange(first, first + rows)
+        write(record_batch({ROW: array_of(numbers, None), **columns}))
+    return state
+
+
+def _score_task(
+    scoring: Scoring, task: Task, stopped: Stopped, progress: Progress | None
+) -> Iterator[State | tuple[str, int, dict[str, Any]]]:
+    """Give the columns of each chunk, and the state of the task at its end."""
+    plan = scoring.plan
+    state = empty_state(plan.settings)
+    state.read[task.piece] = 0
+    for chunk in each_chunk(plan, task, stopped, state):
+        # As they are read, before rows are dropped and arranged.
+        kept = zip(scoring.kept, plan.kept, strict=True)
+        columns = {name: chunk.carried[column] for name, column in kept}
+        with np.errstate(all="ignore"):  # infinities are counted, not warned of
+            columns |= _computed(scoring, task, chunk, state)
+        yield task.piece[0], chunk.read, columns
+        if progress is not None:
+            progress.advance(chunk.read)
+    yield state
+
+
+def _computed(scoring: Scoring, task: Task, chunk: Chunk, state: State) -> dict[str, Any]:
+    """Tally a chunk and give its losses and their derivatives as Arrow arrays, by name."""
+    found: dict[str, Any] = {}
+
+    def scored(
+        spec: Spec, values: Mapping[str, Any], shown: Array, counted: Indices | None
+    ) -> None:
+        place = _Places(chunk, counted)
+        names = scoring.names(spec)
+        for what in scoring.emit:
+            if what == "loss":
+                parts: tuple[Any, ...] = (shown,)
+            else:
+                parts = _derivatives(spec, values, what)
+            found.update({next(names): place.spread(part) for part in parts})
+
+    measure_chunk(scoring.plan, task, chunk, state, scored)
+    return found
+
+
+def _derivatives(spec: Spec, values: Mapping[str, Any], what: Emit) -> tuple[Any, ...]:
+    """Give slopes or bends by role, those of a ragged role as ragged as the role."""
+    function = spec.loss.gradient if what == "grad" else spec.loss.curvature
+    result = function(**values, **spec.parameters) if function else ()
+    parts = result if isinstance(result, tuple) else (result,)
+    roles = [values[role] for role in spec.loss.with_respect_to]
+    return tuple(
+        Ragged(part, role.offsets) if isinstance(role, Ragged) else part
+        for part, role in zip(parts, roles, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the rows of a chunk's arrays stood when they were read."""
+
+    chunk: Chunk
+    counted: Indices | None
+    """The rows that belong to the loss's population; None for all."""
+
+    def spread(self, values: Any) -> Any:
+        """Bring rows back to where they stood, with null where there is none."""
+        chunk, rows = self.chunk, self.chunk.rows
+        if chunk.kept is None and chunk.order is None and self.counted is None:
+            return array_of(values, None)
+        present = np.arange(rows) if self.counted is None else self.counted
+        places = np.zeros(chunk.read, dtype=np.intp)
+        missing = np.ones(chunk.read, dtype=np.bool_)
+        where = chunk.places(present)
+        places[where], missing[where] = present, False
+        if not rows:
+            values = _one_row_like(values)
+        return array_of(take(values, places), missing)
+
+
+def _one_row_like(values: Any) -> Any:
+    """Give a row to stand at nulls where all rows are dropped."""
+    if isinstance(values, Ragged):
+        return Ragged(values.values, np.zeros(2, dtype=np.int64))
+    return np.zeros((1, *values.shape[1:]))
