@@ -230,6 +230,20 @@ class SystemRefusal(LossctlError):  # noqa: N818 - what it is called
         self.__cause__ = cause
 
 
+class SpillError(LossctlError):
+    """Temporary files cannot be written, mostly because the disk is full."""
+
+    slug = "spill"
+
+    def __init__(self, cause: OSError, folder: str) -> None:
+        """Say what the system says, and of which folder."""
+        super().__init__(
+            f"cannot write temporary files ({cause.strerror or cause})",
+            hint="--temp-dir FOLDER puts them elsewhere, --memory SIZE needs fewer of them",
+            place=Place(folder),
+        )
+
+
 class Bug(LossctlError):  # noqa: N818 - what it is called
     """An exception that nobody foresaw; its cause is the exception itself."""
 

@@ -115,7 +115,7 @@ def faults_kept(chunk: Chunk, state: State) -> Iterator[None]:
     except LossctlError as error:
         if chunk.origin is None or not chunk.faults:
             raise
-        fault = int(chunk.origin.rows[0][chunk.faults[0].row]), error
+        fault = chunk.origin.row(chunk.faults[0].row), error
         state.pairs.merge(Pairs(fault=fault))
 
 
@@ -172,13 +172,21 @@ def collect(
     def run_over(state: Kept, *, in_order: bool) -> Kept:
         todo = tasks(work.reading, in_order=in_order)
         left = [task for task in todo if task.piece not in state.read]
-        by_key = work.reading.pairing == "key"
-        if left and by_key:
-            left = _pair_by_key(work, left[0], in_order=in_order)
+        if left and work.reading.pairing == "key":
+            return run_over_keys(left[0], state, in_order=in_order)
         for part in run(left, step, work.policies.jobs):
             state.merge(part)
-            if seen is not None and not by_key:
+            if seen is not None:
                 seen(state)
+        return state
+
+    def run_over_keys(whole: Task, state: Kept, *, in_order: bool) -> Kept:
+        jobs = work.policies.jobs
+        with Pairing(work.reading, jobs=jobs, in_order=in_order) as pairing:
+            for _ in run(pairing.work, pairing.take_in, jobs):
+                pass
+            for part in run(pairing.tasks(whole), step, jobs):
+                state.merge(part)
         if error := refusal(state.pairs, work.reading):
             raise error
         return state
@@ -187,14 +195,6 @@ def collect(
         return run_over(fresh() if done is None else done, in_order=False)
     except QuotedLineBreak:
         return run_over(fresh(), in_order=True)
-
-
-def _pair_by_key(work: Work, whole: Task, *, in_order: bool) -> list[Task]:
-    """Bring the rows of all files together; each task that this gives holds some of the keys."""
-    pairing = Pairing(work.reading, in_order=in_order)
-    for _ in run(pairing.work, pairing.take_in, work.policies.jobs):
-        pass
-    return pairing.tasks(whole)
 
 
 class _Keep:

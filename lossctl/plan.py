@@ -10,7 +10,7 @@ from functools import partial
 from lossctl import __version__
 from lossctl.checks import Check, Nonfinite, find_checks
 from lossctl.data.binding import Binding, Choices, Slot, bind, find_columns, is_stacked
-from lossctl.data.chunks import Column, Missing, Nulls, Pairing, Reading
+from lossctl.data.chunks import MEMORY, Column, Missing, Nulls, Pairing, Reading
 from lossctl.data.keys import find_keys
 from lossctl.data.kinds import check_type
 from lossctl.data.source import Source
@@ -50,6 +50,10 @@ class Policies:
     """What to do about keys that not every file has."""
     min_match_rate: float = 0.0
     """Least share of the distinct keys that every file must have."""
+    memory: int = MEMORY
+    """Bytes that pairing by key holds at most; what is more goes to temporary files."""
+    temp_dir: str | None = None
+    """Where those are; None for the system's folder."""
     jobs: int = 1
     chunk_rows: int | None = None
     """Rows held at a time; None for as many as fit into the cache."""
@@ -242,6 +246,8 @@ def plan_reading(
         missing=policies.missing,
         min_match_rate=policies.min_match_rate,
         where=where,
+        memory=policies.memory,
+        temp_dir=policies.temp_dir,
     )
     _check_keys(reading)
     return reading

@@ -227,8 +227,8 @@ def _difference(before: Settings, now: Settings) -> str:
 def _read_twice(pieces: Iterable[Piece]) -> str:
     """Name a file of which two pieces overlap; empty when there is none."""
     for (path, start, stop), (other, following, _) in pairwise(sorted(pieces)):
-        # A piece that stops before it starts goes on to the end of its file.
-        end = stop if stop >= start else math.inf
+        # A piece that stops where it starts or before goes on to the end of its file.
+        end = stop if stop > start else math.inf
         if path == other and following < end:
             return path
     return ""

@@ -32,6 +32,8 @@ def evaluate_files(
     missing: opt.Missing = "error",
     duplicates: opt.Duplicates = "error",
     min_match_rate: opt.MinMatchRate = 0.0,
+    memory: opt.Memory = "512MB",
+    temp_dir: opt.TempDir = None,
     ci: opt.Ci = "0.95",
     quantiles: opt.Quantiles = None,
     histogram: opt.Histogram = False,
@@ -135,6 +137,8 @@ def evaluate_files(
         missing=missing,
         duplicates=duplicates,
         min_match_rate=min_match_rate,
+        memory=memory,
+        temp_dir=temp_dir,
         jobs=jobs,
         chunk_rows=chunk_rows,
     )

@@ -156,6 +156,18 @@ MinMatchRate = Annotated[
         help="Refuse when a smaller share of the distinct keys of all files is in every file.",
     ),
 ]
+Memory = Annotated[
+    str,
+    option(
+        "--memory",
+        metavar="SIZE",
+        help="What --key holds in memory at most, as in 2GB; more goes to temporary files.",
+    ),
+]
+TempDir = Annotated[
+    str | None,
+    option("--temp-dir", metavar="FOLDER", help="Where temporary files go; they have no name."),
+]
 Quantiles = Annotated[
     str | None,
     option(
@@ -251,6 +263,46 @@ def refuse(message: str) -> None:
 
     """
     raise UsageError(message)
+
+
+def size(text: str) -> int:
+    """Read a number of bytes, as in ``512MB`` and ``2GiB``.
+
+    Raises
+    ------
+    UsageError
+        The text is none, or less than a megabyte.
+
+    """
+    number = text.strip().lower().removesuffix("b")
+    factor = 1
+    for power, letter in enumerate("kmgt", start=1):
+        for suffix, base in ((f"{letter}i", 1024), (letter, 1000)):
+            if factor == 1 and number.endswith(suffix):
+                number, factor = number.removesuffix(suffix), base**power
+    try:
+        found = float(number) * factor
+    except ValueError:
+        found = 0.0
+    if not 1_000_000 <= found < 2**63:
+        raise UsageError(f"--memory takes a size from 1MB on, as in 512MB or 2GiB, not {text!r}")
+    return int(found)
+
+
+def folder(text: str | None) -> str | None:
+    """Give the folder for temporary files back.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+
+    """
+    import os
+
+    if text is not None and not os.path.isdir(text):  # noqa: PTH112 - start-up
+        raise UsageError(f"--temp-dir: there is no folder {text!r}")
+    return text
 
 
 def confidence(text: str) -> float | None:

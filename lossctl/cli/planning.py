@@ -91,6 +91,8 @@ def ask(
     missing: str = "error",
     duplicates: str = "error",
     min_match_rate: float = 0.0,
+    memory: str = "512MB",
+    temp_dir: str | None = None,
     jobs: int | None = None,
     chunk_rows: int | None = None,
     named: Sequence[str] = (),
@@ -133,6 +135,8 @@ def ask(
         keys=tuple(keys or ()),
         missing=wrong.of(opt.one_of, "--missing", missing, Missing),
         min_match_rate=min_match_rate,
+        memory=wrong.of(opt.size, memory),
+        temp_dir=wrong.of(opt.folder, temp_dir),
         jobs=jobs or usable_cores(),
         chunk_rows=chunk_rows,
     )

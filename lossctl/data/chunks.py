@@ -32,6 +32,7 @@ Piece = tuple[str, int, int]
 """File, start and stop of a fragment."""
 Pairing = Literal["one file", "position", "populations", "key"]
 Missing = Literal["error", "drop"]
+MEMORY = 512 << 20
 Column = tuple[int, str]
 """Number of a source, and the name of a column in it."""
 
@@ -64,6 +65,10 @@ class Reading:
     """Least share of the distinct keys that every source must have."""
     where: Where | None = None
     """The filter of the rows to keep."""
+    memory: int = MEMORY
+    """Bytes that pairing by key holds at most; what is more goes to temporary files."""
+    temp_dir: str | None = None
+    """Where those are; None for the system's folder."""
 
     @property
     def numbers(self) -> tuple[Slot, ...]:
@@ -72,6 +77,11 @@ class Reading:
 
     def wanted(self, source: int) -> Wanted:
         """Give the columns to read from one source, and how."""
+        keys: dict[str, How] = dict.fromkeys((key.names[source] for key in self.keys), "key")
+        return self.values_wanted(source) | keys
+
+    def values_wanted(self, source: int) -> dict[str, How]:
+        """Give the columns that are more than keys, and how to read them."""
         wanted: dict[str, How] = {}
         for column in self.carried:
             if self._is_of(column, source):
@@ -88,7 +98,6 @@ class Reading:
             if slot.source == source or self._stacked:
                 how = "category" if slot.kind in ("class", "positive") else "number"
                 wanted |= dict.fromkeys(slot.columns, how)
-        wanted |= dict.fromkeys((key.names[source] for key in self.keys), "key")
         return wanted
 
     @property
@@ -162,7 +171,7 @@ class Chunk:
         Rows paired by key are numbered as in the first source.
         """
         places = self.places(indices)
-        return self.first_row + places if self.origin is None else self.origin.rows[0][places]
+        return self.first_row + places if self.origin is None else self.origin.rows(places)
 
     def name(self, place: int, piece: tuple[str, int]) -> Row:
         """Name a row by its place among those that were read."""
@@ -297,8 +306,10 @@ def read_chunks(task: Task, reading: Reading, cells: Cells) -> Iterator[Chunk]:
 def _joined_chunks(task: Task, reading: Reading, joined: Joined, cells: Cells) -> Iterator[Chunk]:
     """Cut joined rows into chunks of about the same size; the counts come first."""
     yield Chunk(task.number, 0, 0, pairs=joined.pairs)
-    rows = joined.batches[0].num_rows if joined.batches else 0
-    size = -(-rows // -(-rows // reading.rows)) if rows else 1
+    if joined.origin is None:
+        return
+    rows = joined.batches[0].num_rows
+    size = -(-rows // -(-rows // reading.rows))
     for start in range(0, rows, size):
         parts = tuple(batch.slice(start, size) for batch in joined.batches)
         chunk = _chunk(task, reading, parts, start, cells)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,8 @@ from lossctl.stats.extremes import Row
 from lossctl.stats.tally import FIRST, Rows
 
 Integers = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.intp]
+Counts = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,53 @@ class Numbers:
         return self.paths[at], row - int(self.starts[at])
 
 
+class RowNumbers:
+    """Numbers of a table's rows within their source, worked out when one is asked for."""
+
+    def __init__(self, places: npt.NDArray[np.uint32], starts: Integers, counts: Counts) -> None:
+        """Keep the place of each row in its block, and the start and the rows of each block."""
+        self._places, self._starts, self._counts = places, starts, counts
+        self._numbers: Integers | None = None
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self._places)
+
+    @property
+    def numbers(self) -> Integers:
+        """The number of each row, from 0."""
+        if self._numbers is None:
+            self._numbers = np.repeat(self._starts, self._counts) + self._places
+        return self._numbers
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where joined rows came from: their numbers in each source, and their keys."""
 
     numbers: tuple[Numbers, ...]
-    rows: tuple[Integers, ...]
-    """For each source the numbers of its rows, from 0."""
+    tables: tuple[RowNumbers, ...]
+    places: tuple[Indices, ...]
+    """For each source the rows of its table."""
     keys: tuple[pa.Array, ...]
-    """The key columns."""
+    """The key columns, row by row."""
 
     def slice(self, start: int, length: int) -> Origin:
         """Give the origin of some consecutive rows."""
         return Origin(
             self.numbers,
-            tuple(rows[start : start + length] for rows in self.rows),
+            self.tables,
+            tuple(places[start : start + length] for places in self.places),
             tuple(key.slice(start, length) for key in self.keys),
         )
+
+    def rows(self, places: Indices, part: int = 0) -> Integers:
+        """Give the numbers of some rows within one of the sources."""
+        return self.tables[part].numbers[self.places[part][places]]
+
+    def row(self, place: int, part: int = 0) -> int:
+        """Give the number of one row within one of the sources."""
+        return int(self.tables[part].numbers[self.places[part][place]])
 
     def key(self, row: int) -> tuple[Any, ...]:
         """Give the key of a row in plain values."""
@@ -56,17 +87,17 @@ class Origin:
 
     def place(self, row: int, part: int, column: str | None) -> Place:
         """Name a value: its file, its row there, its column and its key."""
-        path, number = self.numbers[part].locate(int(self.rows[part][row]))
+        path, number = self.numbers[part].locate(self.row(row, part))
         return Place(path, number + 1, column, self.key(row))
 
-    def name(self, row: int, part: int = 0) -> Row:
-        """Name a row by its place in one of the sources, and by its key."""
-        path, number = self.numbers[part].locate(int(self.rows[part][row]))
+    def name(self, row: int) -> Row:
+        """Name a row by its place in the first source, and by its key."""
+        path, number = self.numbers[0].locate(self.row(row))
         return (path, 0, number, *self.key(row))
 
-    def names(self, rows: Sequence[int] | npt.NDArray[np.intp], part: int = 0) -> list[Row]:
+    def names(self, rows: Indices) -> list[Row]:
         """Name the first few of some rows."""
-        return [self.name(int(row), part) for row in rows[:FIRST]]
+        return [self.name(int(row)) for row in rows[:FIRST]]
 
 
 @dataclass
@@ -104,6 +135,7 @@ class Joined:
     """Rows of several sources, one of each in every row."""
 
     batches: tuple[pa.RecordBatch, ...]
-    origin: Origin
+    """None when no rows belong together."""
+    origin: Origin | None
     pairs: Pairs
     """Counts of all rows that were looked at, paired or not."""

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lossctl.data import buffers
+from lossctl.data import buffers, hashes
 from lossctl.data.columns import listed
 from lossctl.data.convert import EXACT, RowError
+from lossctl.data.hashes import Hashes
 from lossctl.data.source import Source
 from lossctl.errors import ColumnError, Gathered, Place, UsageError, did_you_mean
 
@@ -279,21 +280,25 @@ def codes(columns: Sequence[Sequence[pa.Array]]) -> list[Integers]:
 
 
 def _column_codes(columns: Sequence[pa.Array]) -> list[Integers]:
-    if (whole := [_as_integers(column) for column in columns])[0] is not None:
-        return [part for part in whole if part is not None]
+    if is_integer_inside(columns[0].type):
+        return [as_integers(column) for column in columns]
     joined = pa.concat_arrays(columns).dictionary_encode()
     return _cut(buffers.view(joined.indices).astype(np.int64), columns)
 
 
-def _as_integers(column: pa.Array) -> Integers | None:
-    """View keys that are integers inside as such; None for others."""
-    kind = column.type
-    if pa.types.is_timestamp(kind):
+def is_integer_inside(kind: pa.DataType) -> bool:
+    """Tell whether keys of a type are integers, or stand for some."""
+    kinds = pa.types
+    tests = (kinds.is_integer, kinds.is_boolean, kinds.is_timestamp, kinds.is_date32)
+    return any(test(kind) for test in tests)
+
+
+def as_integers(column: pa.Array) -> Integers:
+    """View keys that are integers inside as such."""
+    if pa.types.is_timestamp(column.type):
         column = column.view(pa.int64())
-    elif pa.types.is_date32(kind):
+    elif pa.types.is_date32(column.type):
         column = column.view(pa.int32())
-    elif not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        return None
     values = buffers.view(column)
     if values.dtype == np.uint64:
         return values.view(np.int64)
@@ -309,6 +314,22 @@ def _crossed(first: Sequence[Integers], second: Sequence[Integers]) -> list[Inte
 
 def _cut(joined: Integers, like: Sequence[Any]) -> list[Integers]:
     return np.split(joined, np.cumsum([len(part) for part in like])[:-1])
+
+
+def hash_of_keys(columns: Sequence[pa.Array]) -> Hashes:
+    """Hash the keys of rows, equal ones alike."""
+    hashed = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        hashed = hashes.mix(hashed ^ _hash_of_column(column))
+    return hashed
+
+
+def _hash_of_column(column: pa.Array) -> Hashes:
+    if is_integer_inside(column.type):
+        return hashes.mix(as_integers(column).astype(np.uint64))
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())
+    return hashes.of_texts(column)
 
 
 def shown_key(columns: Sequence[pa.Array], row: int) -> tuple[Any, ...]:

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import csv as pacsv
 
-from lossctl.data import csv, matching
+from lossctl.data import csv, hashes, matching, pairing
 from lossctl.data.binding import Choices
 from lossctl.data.matching import find, match, repeats
 from lossctl.data.source import open_source
-from lossctl.errors import InputError, PairingError
+from lossctl.errors import InputError, MissingValueError, PairingError
 from lossctl.evaluate import evaluate
 from lossctl.losses import parse
 from lossctl.plan import Policies, make_plan
@@ -39,6 +39,14 @@ def measure(paths: Sequence[Path], keys: Sequence[str], **policies: Any) -> Repo
     sources = [open_source(str(path)) for path in paths]
     settings = Policies(keys=tuple(keys), **policies)
     return evaluate(make_plan(sources, parse(["mse"]), Choices(), settings))
+
+
+@pytest.fixture(autouse=True)
+def _many_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spread even a few rows over partitions, as many as the memory asks for."""
+    monkeypatch.setattr(pairing, "SMALL", 0)
+    monkeypatch.setattr(pairing, "CACHED", 1 << 10)
+    monkeypatch.setattr(pairing, "MOST", 32)
 
 
 def write(path: Path, frame: pd.DataFrame) -> Path:
@@ -62,6 +70,7 @@ unique = st.lists(st.integers(-4, 12), max_size=14, unique=True)
     endings=st.sampled_from(["csv csv", "csv parquet", "parquet parquet"]),
     cut=st.sampled_from([(1, 1), (3, 2), (1000, 2)]),
     second=st.booleans(),
+    memory=st.sampled_from([1, 300, 1 << 30]),
 )
 def test_random_tables_pair_as_in_pandas_or_are_refused_as_there(
     left: list[int],
@@ -70,9 +79,13 @@ def test_random_tables_pair_as_in_pandas_or_are_refused_as_there(
     endings: str,
     cut: tuple[int, int],
     second: bool,
+    memory: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Random repeats, gaps, order, types, formats and cuts; keys of one and of two columns."""
+    """Random repeats, gaps, order, types, formats and cuts; keys of one and of two columns.
+
+    In memory and spilled, in one partition and in many.
+    """
     folder = tmp_path_factory.mktemp("pairs")
     frames, paths = [], []
     for role, rows, ending in zip(
@@ -86,7 +99,7 @@ def test_random_tables_pair_as_in_pandas_or_are_refused_as_there(
         frames.append(frame)
         paths.append(write(folder / f"{role}.{ending}", frame))
     keys = ["id", "part"] if second else ["id"]
-    policies = {"chunk_rows": cut[0], "jobs": cut[1]}
+    policies = {"chunk_rows": cut[0], "jobs": cut[1], "memory": memory}
     try:
         outer = frames[0].merge(
             frames[1], on=keys, how="outer", validate="one_to_one", indicator=True
@@ -139,13 +152,14 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return [write(tmp_path / "p.csv", frame), write(tmp_path / "t.parquet", targets)]
 
 
-@pytest.mark.parametrize("cut", [(1, 3), (7, 1), (1000, 2)])
+@pytest.mark.parametrize("cut", [(1, 3, 1), (7, 1, 1000), (1000, 2, 1 << 30)])
 def test_no_cut_changes_anything_and_no_order_a_number(
-    files: list[Path], cut: tuple[int, int], tmp_path: Path
+    files: list[Path], cut: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    """Chunks, jobs and the order of either file."""
+    """Chunks, jobs, memory and the order of either file."""
     whole = measure(files, ["id"], missing="drop", quantiles=(0.5,))
-    policies = {"chunk_rows": cut[0], "jobs": cut[1], "missing": "drop", "quantiles": (0.5,)}
+    policies: dict[str, Any] = dict(zip(("chunk_rows", "jobs", "memory"), cut, strict=True))
+    policies |= {"missing": "drop", "quantiles": (0.5,)}
     assert stable(measure(files, ["id"], **policies)) == stable(whole)
     shuffled = pq.read_table(files[1]).to_pandas().sample(frac=1.0, random_state=1)
     other = write(tmp_path / "shuffled.parquet", shuffled)
@@ -192,3 +206,38 @@ def test_several_tables_are_matched_at_once(tables: list[list[int]]) -> None:
         assert [table[row] for row in rows] == [key for key in tables[0] if key in everywhere]
         assert {table[row] for row in lonely} == set(table) - everywhere
     assert all(not len(rows) for rows in found.repeated)
+
+
+@pytest.mark.parametrize("memory", [1, 5000, 1 << 30])
+@pytest.mark.parametrize(("jobs", "chunk_rows"), [(1, 1000), (3, 3)])
+def test_the_same_row_is_blamed_for_any_cut(
+    memory: int, jobs: int, chunk_rows: int, tmp_path: Path
+) -> None:
+    """Of many bad rows in both files the one that comes first in the first file."""
+    keys = np.random.default_rng(2).permutation(100)
+    prediction = pa.array(np.ones(100), mask=np.isin(np.arange(100), (17, 40, 90)))
+    bad = np.isin(keys[::-1], keys[[12, 33, 70]])
+    target = np.where(bad, np.inf, 1.0)
+    pq.write_table(pa.table({"id": keys, "prediction": prediction}), tmp_path / "p.parquet")
+    pq.write_table(pa.table({"id": keys[::-1], "target": target}), tmp_path / "t.parquet")
+    paths = [tmp_path / "p.parquet", tmp_path / "t.parquet"]
+    with pytest.raises(MissingValueError) as caught:
+        measure(paths, ["id"], memory=memory, jobs=jobs, chunk_rows=chunk_rows)
+    place = caught.value.place
+    expected = (str(paths[1]), 100 - 12, "target", (int(keys[12]),))
+    assert (place.file, place.row, place.column, place.key) == expected
+
+
+# Hashes -------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.text(max_size=30) | st.text("ab", min_size=200, max_size=300), max_size=30))
+def test_texts_are_hashed_by_all_their_letters(texts: list[str]) -> None:
+    """Equal ones alike, wherever they stand and whatever stands around them."""
+    whole = hashes.of_texts(pa.array(texts, pa.string()))
+    assert len(set(whole.tolist())) == len(set(texts))
+    for start in (0, len(texts) // 2):
+        part = pa.array(texts, pa.large_string()).slice(start)
+        assert hashes.of_texts(part).tolist() == whole[start:].tolist()
+    as_bytes = pa.array([text.encode() for text in texts], pa.binary())
+    assert hashes.of_texts(as_bytes).tolist() == whole.tolist()
