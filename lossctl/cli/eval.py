@@ -96,9 +96,6 @@ def evaluate_files(
 
     files = [path for path in (predictions, targets) if path is not None]
     wrong = Gathered()
-    outputs = wrong.of(
-        Outputs.plan, format, output, report, color=color, others=[*files, state_out, baseline]
-    )
     limits = Limits(
         max,
         min,
@@ -110,6 +107,15 @@ def evaluate_files(
         baseline,
         inconclusive,
         exit_zero,
+    )
+    outputs = wrong.of(
+        Outputs.plan,
+        format,
+        output,
+        report,
+        color=color,
+        others=[*files, state_out, baseline],
+        gated=limits.given or bool(ctx.obj),
     )
     gating = wrong.of(Gating.plan, limits, losses, ci, by, ctx.obj or ()) or Gating()
     plan = gating.reporting(outputs)(plan_files)(

@@ -43,6 +43,12 @@ class Limits:
     inconclusive: str = "undecided"
     exit_zero: bool = False
 
+    @property
+    def given(self) -> bool:
+        """Whether there is any."""
+        on_rows = (self.min_rows, self.max_null_rate)
+        return any(_on_losses(self).values()) or any(limit is not None for limit in on_rows)
+
 
 @dataclass(frozen=True)
 class Gating:

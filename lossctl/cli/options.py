@@ -210,7 +210,9 @@ Reports = Annotated[
     option(
         "--report",
         metavar="FMT=FILE",
-        help="Write a further report from the same pass; repeatable.",
+        help="Write a further report from the same pass; repeatable. eval and gate know "
+        "openmetrics as well and, where there are limits, junit, gitlab and github (without "
+        "FILE: to the runner and the step's summary).",
     ),
 ]
 StateOut = Annotated[

@@ -14,10 +14,12 @@ from lossctl.cli.options import one_of
 from lossctl.cli.stderr import note
 from lossctl.comparison import Comparison
 from lossctl.errors import Gathered, OutputError, Place, UsageError
-from lossctl.formats import FORMATS, Document, Style, render
+from lossctl.formats import CHECK_FORMATS, FORMATS, REPORT_FORMATS, Document, Style, render
 from lossctl.whole import whole_file
 
 When = Literal["auto", "always", "never"]
+SUMMARY_BYTES = 1_000_000
+"""A little less than the runner takes of a step."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Outputs:
     format: str
     path: str | None
     """None for stdout."""
-    reports: tuple[tuple[str, str], ...]
+    reports: tuple[tuple[str, str | None], ...]
+    """Formats and files; GitHub's has none where it goes to the runner."""
     color: bool
 
     @classmethod
@@ -39,8 +42,11 @@ class Outputs:
         *,
         color: str,
         others: Sequence[str | None] = (),
+        gated: bool | None = None,
     ) -> Outputs:
         """Check formats and that every file can be written; none may be one of ``others``.
+
+        ``gated`` says whether limits are given, where that is possible at all.
 
         Raises
         ------
@@ -52,16 +58,16 @@ class Outputs:
         """
         wrong = Gathered()
         with wrong:
-            _check_format(format)
+            _check_format(format, gated=gated)
         with wrong:
             one_of("--color", color, When)
         path = None if path == "-" else path
         pairs = []
         for text in reports or ():
             with wrong:
-                pairs.append(_read_report(text))
+                pairs.append(_read_report(text, gated=gated))
         taken = [other for other in others if other is not None]
-        for wanted in ([] if path is None else [path]) + [target for _, target in pairs]:
+        for wanted in filter(None, [path, *(target for _, target in pairs)]):
             with wrong:
                 check_free(Path(wanted), taken)
                 check_writable(Path(wanted))
@@ -84,9 +90,7 @@ class Outputs:
         """
         style = Style(color=self.color and self.path is None, worst=worst)
         document = render(report, self.format, style)
-        further = [(Path(target), render(report, name, Style())) for name, target in self.reports]
-        for target, text in further:
-            write_whole(target, text)
+        self.write_reports(report)
         if self.path is not None:
             write_whole(Path(self.path), document)
         elif sys.stdout is None:
@@ -111,9 +115,12 @@ class Outputs:
             A format cannot show the report; nothing is written.
 
         """
-        further = [(Path(target), render(report, name, Style())) for name, target in self.reports]
+        further = [(target, render(report, name, Style())) for name, target in self.reports]
         for target, text in further:
-            write_whole(target, text)
+            if target is None:
+                _tell_runner(text, report)
+            else:
+                write_whole(Path(target), text)
 
 
 def _columns(report: Document) -> Iterator[str]:
@@ -181,18 +188,48 @@ def check_writable(path: Path) -> None:
         raise OutputError(message, place=Place(str(path))) from error
 
 
-def _check_format(name: str) -> None:
-    if name not in FORMATS:
-        raise UsageError(f"unknown format {name!r}", hint=f"one of {', '.join(FORMATS)}")
+def _check_format(name: str, *, gated: bool | None) -> None:
+    known = FORMATS if gated is None else REPORT_FORMATS
+    if name not in known:
+        raise UsageError(f"unknown format {name!r}", hint=f"one of {', '.join(known)}")
+    if name in CHECK_FORMATS and not gated:
+        raise UsageError(f"{name} shows checks, and no limit is given", hint="as in --max mae=0.5")
 
 
-def _read_report(text: str) -> tuple[str, str]:
-    name, _, target = text.partition("=")
+def _read_report(text: str, *, gated: bool | None) -> tuple[str, str | None]:
+    name, equals, target = text.partition("=")
+    if name == "github" and not equals:
+        _check_format(name, gated=gated)
+        return name, None
     if target in ("", "-"):
         hint = "as in --report md=report.md"
         raise UsageError(f"--report takes FMT=FILE, not {text!r}", hint=hint)
-    _check_format(name)
+    _check_format(name, gated=gated)
     return name, target
+
+
+def _tell_runner(text: str, report: Document) -> None:
+    """Hand annotations to the runner of GitHub Actions, and the tables to the step's summary.
+
+    Raises
+    ------
+    OutputError
+        The summary could not be written.
+
+    """
+    for line in text.splitlines():
+        note(line)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        return
+    table = render(report, "md", Style()).encode("utf-8", "backslashreplace")
+    if len(table) > SUMMARY_BYTES:
+        table = table[: table.rindex(b"\n", 0, SUMMARY_BYTES)] + b"\n\nand more\n"
+    try:
+        with Path(summary).open("ab") as file:
+            file.write(table)
+    except OSError as error:
+        raise OutputError(error.strerror or str(error), place=Place(summary)) from error
 
 
 def check_free(path: Path, taken: Sequence[str]) -> None:

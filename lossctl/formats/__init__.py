@@ -12,6 +12,10 @@ Document = Report | Comparison
 """What is shown: the outcome of one command."""
 
 FORMATS = ("table", "json", "jsonl", "csv", "md", "value")
+CHECK_FORMATS = ("junit", "github", "gitlab")
+"""Formats of checks, for runs with limits."""
+REPORT_FORMATS = (*FORMATS, "openmetrics", *CHECK_FORMATS)
+"""Formats of a report, as against a comparison."""
 
 
 @dataclass(frozen=True)
