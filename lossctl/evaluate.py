@@ -19,15 +19,17 @@ from lossctl.data.cells import plain
 from lossctl.data.chunks import Chunk, Column, Piece, Reading, Task, read_chunks, tasks
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.data.joined import Pairs
+from lossctl.data.keys import lasting_hashes
 from lossctl.data.pairing import Pairing, refusal
 from lossctl.engines.local import Stopped, run
 from lossctl.errors import LossctlError
-from lossctl.losses import Spec
+from lossctl.losses import Ragged, Spec
 from lossctl.plan import Plan, Policies, make_plan
 from lossctl.report import Report
 from lossctl.state import State, empty_state
 from lossctl.statefile import inputs_of
 from lossctl.stats.extremes import Extremes, Row
+from lossctl.stats.fingerprint import Fingerprint, bits, of_lists
 from lossctl.stats.segments import Segments
 from lossctl.stats.tally import FIRST, Rows, Tally
 from lossctl.summarise import summarise
@@ -241,7 +243,23 @@ def take_in(
     )
     for why, places in (chunk.filtered | gone_by_reason).items():
         state.dropped.setdefault(why, Rows()).add(places, first)
+    if work.reading.fingerprinted is not None:
+        add_to_fingerprint(state.fingerprint, work.reading, chunk)
     return chunk.arrange(), RowNames(path, start, chunk, kept)
+
+
+def add_to_fingerprint(fingerprint: Fingerprint, reading: Reading, chunk: Chunk) -> None:
+    """Add the rows that are left of a chunk: their keys, targets and weights, if they have any."""
+    columns = lasting_hashes(chunk.keys(reading))
+    for slot in reading.fingerprinted or ():
+        values = chunk.values[slot]
+        if isinstance(values, Ragged):
+            columns.append(of_lists(values.values, values.offsets))
+        else:
+            columns += [bits(column) for column in np.atleast_2d(values.T)]
+    if chunk.weights is not None:
+        columns.append(bits(chunk.weights))
+    fingerprint.add(chunk.rows, columns)
 
 
 Scored = Callable[[Spec, Mapping[str, Any], Array, Indices | None], None]

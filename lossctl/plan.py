@@ -50,6 +50,8 @@ class Policies:
     """What to do about keys that not every file has."""
     min_match_rate: float = 0.0
     """Least share of the distinct keys that every file must have."""
+    fingerprint: bool = False
+    """Whether to tell which rows there were, by keys, targets and weights."""
     memory: int = MEMORY
     """Bytes that pairing by key holds at most; what is more goes to temporary files."""
     temp_dir: str | None = None
@@ -146,8 +148,11 @@ def pairing_of(sources: Sequence[Source], policies: Policies, *, stacked: bool) 
         if policies.missing != "error" or policies.min_match_rate:
             raise UsageError("--missing and --min-match-rate need --key COLUMN to pair files by")
         return "one file" if len(sources) == 1 else "populations" if stacked else "position"
+    if len(sources) == 1 and policies.fingerprint:
+        return "one file"
     if len(sources) == 1:
-        raise UsageError("--key pairs files, but there is one only", hint="leave out --key")
+        hint = "leave out --key; a fingerprint of one file may have one"
+        raise UsageError("--key pairs files, but there is one only", hint=hint)
     if stacked:
         raise UsageError("--key: two files of two populations are not paired at all")
     return "key"
@@ -165,6 +170,22 @@ def _check_keys(reading: Reading) -> None:
             if name in as_numbers and source.types[name] is None:
                 message = f"--key {key}: the column {name!r} is read as numbers already"
                 raise UsageError(message, hint="a key that is text cannot fill a role as well")
+
+
+def _fingerprinted(bindings: Iterable[Binding], policies: Policies) -> tuple[Slot, ...]:
+    """Give the targets of all losses, each once and in an order that does not depend on theirs."""
+    targets = {
+        slots["target"]
+        for binding in bindings
+        for slots in binding.values()
+        if "target" in slots and slots["target"].columns
+    }
+    if not targets and not policies.keys:
+        raise UsageError(
+            "--fingerprint needs targets or a key to tell the rows apart",
+            hint="name a column that does with --key",
+        )
+    return tuple(sorted(targets, key=lambda slot: (slot.columns, slot.kind, slot.positive)))
 
 
 def make_plan(
@@ -215,6 +236,7 @@ def plan_reading(
         No file holds a column, or it is of a type that cannot be used so.
 
     """
+    bindings = tuple(bindings)
     slots = dict.fromkeys(
         slot for binding in bindings for roles in binding.values() for slot in roles.values()
     )
@@ -246,6 +268,7 @@ def plan_reading(
         missing=policies.missing,
         min_match_rate=policies.min_match_rate,
         where=where,
+        fingerprinted=_fingerprinted(bindings, policies) if policies.fingerprint else None,
         memory=policies.memory,
         temp_dir=policies.temp_dir,
     )

@@ -139,6 +139,8 @@ class Report:
     """All that may differ between equal runs: version, time, inputs."""
     gate: Verdict | None = None
     """What limits say of it, where any are given."""
+    fingerprint: str | None = None
+    """Which rows were scored, where that is asked for: the same for the same rows in any order."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON form as plain objects, digest included."""
@@ -147,6 +149,7 @@ class Report:
             "signature": self.signature,
             "columns": {loss: dict(roles) for loss, roles in self.columns.items()},
             "rows": rows_to_dict(self.rows),
+            **({} if self.fingerprint is None else {"fingerprint": self.fingerprint}),
             "results": [_result(result) for result in self.results],
             **({} if self.gate is None else {"gate": self.gate.to_dict()}),
             "warnings": list(self.warnings),

@@ -12,6 +12,7 @@ from lossctl.data.chunks import Piece
 from lossctl.data.joined import Pairs
 from lossctl.losses import Spec
 from lossctl.plan import Policies, Settings
+from lossctl.stats.fingerprint import Fingerprint
 from lossctl.stats.tally import Rows, Tally
 
 Groups = npt.NDArray[np.intp]
@@ -30,6 +31,8 @@ class State:
     """Spec and role to the labels seen, where their coding is judged over the whole input."""
     pairs: Pairs = field(default_factory=Pairs)
     """What became of the keys, where rows are paired by key."""
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
+    """Which rows there were, where that is asked for."""
 
     def merge(self, other: State) -> Groups:
         """Add another state of the same plan; gives the number here of each of its cells."""
@@ -44,6 +47,7 @@ class State:
         for role, seen in other.labels.items():
             self.labels[role] = self.labels.get(role, frozenset()) | seen
         self.pairs.merge(other.pairs)
+        self.fingerprint.merge(other.fingerprint)
         return groups
 
 

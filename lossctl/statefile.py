@@ -28,6 +28,7 @@ from lossctl.report import Report
 from lossctl.state import State, empty_state
 from lossctl.stats.exact import ExactSum
 from lossctl.stats.extremes import Extreme
+from lossctl.stats.fingerprint import Fingerprint
 from lossctl.stats.tally import Rows, Tally
 from lossctl.summarise import summarise
 
@@ -125,6 +126,7 @@ def dump(saved: Saved) -> str:
         "dropped": {why: _rows(rows) for why, rows in sorted(state.dropped.items())},
         "labels": [[*role, sorted(seen)] for role, seen in sorted(state.labels.items())],
         "pairs": _pairs(state.pairs),
+        "fingerprint": [state.fingerprint.rows, *map(hex, state.fingerprint.sums)],
         "cells": [list(key) for key in state.cells.keys],
         "tallies": {name: _tally(tally) for name, tally in state.tallies.items()},
     }
@@ -257,6 +259,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "keys": list(policies.keys),
         "missing": policies.missing,
         "min_match_rate": policies.min_match_rate,
+        "fingerprint": policies.fingerprint,
         "columns": {loss: dict(roles) for loss, roles in settings.columns.items()},
     }
 
@@ -277,6 +280,7 @@ def _load(document: Mapping[str, Any], losses: Sequence[Loss]) -> Saved:
         keys=tuple(told["keys"]),
         missing=told["missing"],
         min_match_rate=told["min_match_rate"],
+        fingerprint=told["fingerprint"],
     )
     specs = tuple(parse(told["losses"], known=losses))
     settings = Settings(specs, told["pairing"], policies, told["columns"])
@@ -285,6 +289,8 @@ def _load(document: Mapping[str, Any], losses: Sequence[Loss]) -> Saved:
     state.dropped = {why: _load_rows(rows) for why, rows in document["dropped"].items()}
     state.labels = {(spec, role): frozenset(seen) for spec, role, seen in document["labels"]}
     state.pairs = _load_pairs(document["pairs"])
+    count, first, second = document["fingerprint"]
+    state.fingerprint = Fingerprint(count, (int(first, 16), int(second, 16)))
     for key in document["cells"]:
         state.cells.number(tuple(key))
     for name, tally in state.tallies.items():

@@ -82,6 +82,7 @@ def summarise(settings: Settings, state: State) -> Report:
         results=results,
         warnings=(*absent_labels(state), *_warnings(rows, results)),
         run={},
+        fingerprint=str(state.fingerprint) if settings.policies.fingerprint else None,
     )
 
 

@@ -156,6 +156,13 @@ MinMatchRate = Annotated[
         help="Refuse when a smaller share of the distinct keys of all files is in every file.",
     ),
 ]
+Fingerprint = Annotated[
+    bool,
+    option(
+        "--fingerprint",
+        help="Tell by a digest which rows were scored: keys, targets and weights, in any order.",
+    ),
+]
 Memory = Annotated[
     str,
     option(

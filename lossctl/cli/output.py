@@ -15,6 +15,7 @@ from lossctl.cli.stderr import note
 from lossctl.comparison import Comparison
 from lossctl.errors import Gathered, OutputError, Place, UsageError
 from lossctl.formats import CHECK_FORMATS, FORMATS, REPORT_FORMATS, Document, Style, render
+from lossctl.report import Report
 from lossctl.whole import whole_file
 
 When = Literal["auto", "always", "never"]
@@ -101,6 +102,8 @@ class Outputs:
             if self.format == "table":
                 for line in _columns(report):
                     note(line)
+                if isinstance(report, Report) and report.fingerprint is not None:
+                    note(f"fingerprint: {report.fingerprint}")
             for warning in report.warnings:
                 note(f"warning: {warning}")
 

@@ -17,7 +17,7 @@ from lossctl.data.comparing import TextError
 from lossctl.data.convert import RowError, take, to_values
 from lossctl.data.faults import Fault
 from lossctl.data.joined import Joined, Origin, Pairs
-from lossctl.data.keys import Key
+from lossctl.data.keys import Key, MissingKeyError, to_key
 from lossctl.data.pruning import prune
 from lossctl.data.source import Fragment, How, Source, Wanted, format_of
 from lossctl.data.where import Where
@@ -65,6 +65,8 @@ class Reading:
     """Least share of the distinct keys that every source must have."""
     where: Where | None = None
     """The filter of the rows to keep."""
+    fingerprinted: tuple[Slot, ...] | None = None
+    """The slots whose values tell rows apart for the fingerprint; None for no fingerprint."""
     memory: int = MEMORY
     """Bytes that pairing by key holds at most; what is more goes to temporary files."""
     temp_dir: str | None = None
@@ -192,6 +194,13 @@ class Chunk:
         if self.kept is None:
             return fault
         return replace(fault, row=int(np.flatnonzero(self.kept)[fault.row]))
+
+    def keys(self, reading: Reading) -> list[pa.Array]:
+        """Give the keys of the rows left, column by column; none where rows have no key."""
+        if self.origin is not None:
+            places = pa.array(self.places(np.arange(self.rows)))
+            return [key.take(places) for key in self.origin.keys]
+        return [self.carried[key_column(number)] for number in range(len(reading.keys))]
 
     def arrange(self) -> Segments:
         """Bring the rows of each cell together."""
@@ -335,9 +344,28 @@ def _chunk(
         values = _column(batches, column)
         coded = pa.types.is_dictionary(values.type)
         chunk.carried[column] = values.dictionary_decode() if coded else values
+    if reading.pairing == "one file":
+        _carry_keys(reading, batches, chunk)
     if reading.cells:
         chunk.cells = cells.codes([_column(batches, column) for column in reading.cells])
     return chunk
+
+
+def _carry_keys(reading: Reading, batches: Sequence[pa.RecordBatch], chunk: Chunk) -> None:
+    """Carry the keys of a single file along, for its fingerprint."""
+    for number, key in enumerate(reading.keys):
+        name = key.names[0]
+        try:
+            chunk.carried[key_column(number)] = to_key(batches[0][name], name, key.type)
+        except RowError as error:
+            kind = MissingValueError if isinstance(error, MissingKeyError) else DomainError
+            fault = Fault(error.row, 0, name, kind, error.message, error.hint)
+            chunk.faults.append(chunk.placed(fault))
+
+
+def key_column(number: int) -> Column:
+    """Name a column of the key among those that are carried along."""
+    return 0, f"\0key{number}"
 
 
 def _convert(task: Task, reading: Reading, batches: Sequence[pa.RecordBatch], chunk: Chunk) -> None:

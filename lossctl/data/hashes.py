@@ -1,9 +1,4 @@
-"""Hashes of 64 bits: the same for equal values whatever file, format or type they came in.
-
-Numbers and words of eight letters are mixed by the finaliser of SplitMix64 (Steele, Lea and Flood,
-"Fast splittable pseudorandom number generators", OOPSLA 2014), a bijection in which every bit of
-the value reaches every bit of the hash.
-"""
+"""Hashes of texts and bytes, the same for equal ones whatever type of Arrow they came in."""
 
 from __future__ import annotations
 
@@ -13,26 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Hashes = npt.NDArray[np.uint64]
+from lossctl.stats.fingerprint import Hashes, mix
 
-STEP = np.uint64(0x9E3779B97F4A7C15)
-FIRST = np.uint64(0xBF58476D1CE4E5B9)
-SECOND = np.uint64(0x94D049BB133111EB)
 WORD = 8
 LONG = 32 * WORD
 """Letters from which on a text is hashed by itself, as few texts are so long."""
 MASKS = np.array([(1 << (8 * count)) - 1 for count in range(WORD + 1)], dtype=np.uint64)
-
-
-def mix(values: Hashes) -> Hashes:
-    """Mix the bits of each value, in place."""
-    values += STEP
-    values ^= values >> np.uint64(30)
-    values *= FIRST
-    values ^= values >> np.uint64(27)
-    values *= SECOND
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def of_texts(column: pa.Array) -> Hashes:

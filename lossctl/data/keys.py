@@ -20,15 +20,17 @@ import pyarrow as pa
 from lossctl.data import buffers, hashes
 from lossctl.data.columns import listed
 from lossctl.data.convert import EXACT, RowError
-from lossctl.data.hashes import Hashes
 from lossctl.data.source import Source
 from lossctl.errors import ColumnError, Gathered, Place, UsageError, did_you_mean
+from lossctl.stats.fingerprint import Hashes, mix
 
 Integers = npt.NDArray[np.int64]
 
 WHOLE = r"^-?(0|[1-9][0-9]*)(\.0+)?$"
 """How a whole number is written: leading zeros, as in 007, make it text."""
 Duplicates = Literal["error"]
+SHORT_WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"
+"""A whole number in its only plain form, and short enough for 64 bits."""
 UNITS = ("s", "ms", "us", "ns")
 DIGITS = 38
 """Digits of the widest decimal."""
@@ -320,13 +322,32 @@ def hash_of_keys(columns: Sequence[pa.Array]) -> Hashes:
     """Hash the keys of rows, equal ones alike."""
     hashed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
-        hashed = hashes.mix(hashed ^ _hash_of_column(column))
+        hashed = mix(hashed ^ _hash_of_column(column))
     return hashed
+
+
+def lasting_hashes(columns: Sequence[pa.Array]) -> list[Hashes]:
+    """Hash each column of the keys of rows, alike whether a file has types or not.
+
+    Text that is written as a whole number hashes as that number, and a date as its text.
+    """
+    import pyarrow.compute as pc
+
+    found = []
+    for given in columns:
+        column = given.cast(pa.string()) if pa.types.is_date(given.type) else given
+        hashed = _hash_of_column(column)
+        if pa.types.is_string(column.type):
+            rows = np.flatnonzero(buffers.view(pc.match_substring_regex(column, SHORT_WHOLE)))
+            numbers = pc.take(column, pa.array(rows)).cast(pa.int64())
+            hashed[rows] = _hash_of_column(numbers)
+        found.append(hashed)
+    return found
 
 
 def _hash_of_column(column: pa.Array) -> Hashes:
     if is_integer_inside(column.type):
-        return hashes.mix(as_integers(column).astype(np.uint64))
+        return mix(as_integers(column).astype(np.uint64))
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.string())
     return hashes.of_texts(column)
