@@ -55,6 +55,8 @@ class Difference:
     n: int
     weight: float
     direction: str
+    clusters: int | None = None
+    """Clusters or blocks that the difference is judged by; None where rows are independent."""
     distance: Distance | None = None
     reason: str | None = None
     """Why the difference or its verdict is undefined."""

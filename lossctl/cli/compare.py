@@ -52,6 +52,56 @@ Corrections = Annotated[
     ),
 ]
 
+Tests = Annotated[
+    str,
+    opt.option(
+        "--test",
+        metavar="t|wilcoxon|sign",
+        help="What the p-values come from; ranks and signs are of the rows' differences.",
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    opt.option(
+        "--cluster",
+        metavar="COLUMN",
+        help="Rows with the same value depend on each other, such as those of one user.",
+        autocompletion=complete_columns,
+    ),
+]
+Time = Annotated[
+    str | None,
+    opt.option(
+        "--time",
+        metavar="COLUMN",
+        help="Order of a time series, for --block-length.",
+        autocompletion=complete_columns,
+    ),
+]
+BlockLength = Annotated[
+    int,
+    opt.option(
+        "--block-length",
+        metavar="N",
+        min=0,
+        show_default=False,
+        help="So many consecutive distinct times make a block, whose rows depend on each other.",
+    ),
+]
+Resamples = Annotated[
+    int,
+    opt.option(
+        "--resamples",
+        metavar="N",
+        min=0,
+        show_default=False,
+        help="Take intervals and p-values from so many replicates of a bootstrap.",
+    ),
+]
+Seed = Annotated[
+    int, opt.option("--seed", metavar="N", min=0, help="Another seed draws other replicates.")
+]
+
 
 def compare_models(
     models: Models,
@@ -74,6 +124,12 @@ def compare_models(
     where: opt.Where = None,
     ci: Level = "0.95",
     correction: Corrections = "none",
+    test: Tests = "t",
+    cluster: Cluster = None,
+    time: Time = None,
+    block_length: BlockLength = 0,
+    resamples: Resamples = 0,
+    seed: Seed = 0,
     format: opt.Format = "table",
     output: opt.Output = None,
     report: opt.Reports = None,
@@ -97,8 +153,10 @@ def compare_models(
 
     The standard error of a difference comes from the exact covariance of both models' losses,
     carried through roots and ratios by the delta method; intervals and p-values are those of
-    Student's t. The column detectable is the true difference that would be shown in 80 of 100
-    samples like this one.
+    Student's t. --cluster and --block-length judge by the sums of clusters or blocks instead of
+    rows. --resamples draws rows, clusters or blocks by a hash of seed, replicate and key (or row
+    number) and gives BCa intervals. The column detectable is the true difference that would be
+    shown in 80 of 100 samples like this one.
 
     \b
     Examples:
@@ -108,7 +166,7 @@ def compare_models(
     from lossctl.cli.output import Outputs
     from lossctl.cli.planning import plan_models
     from lossctl.cli.progress import progress_of
-    from lossctl.compare import Correction, Method, compare
+    from lossctl.compare import Correction, Method, Test, compare
     from lossctl.errors import Gathered
 
     files = [*models, *([] if targets is None else [targets])]
@@ -117,7 +175,14 @@ def compare_models(
     method = Method(
         level=wrong.of(opt.level, ci),
         correction=wrong.of(opt.one_of, "--correction", correction, Correction),
+        test=wrong.of(opt.one_of, "--test", test, Test),
+        cluster=cluster,
+        time=time,
+        block_length=block_length,
+        resamples=resamples,
+        seed=seed,
     )
+    wrong.of(method.check, weight)
     plan = plan_models(
         wrong,
         models,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossctl.compare.plan import ComparisonPlan, Correction, Method, plan_comparison
+from lossctl.compare.plan import ComparisonPlan, Correction, Method, Test, plan_comparison
 from lossctl.compare.run import compare
 
-__all__ = ["ComparisonPlan", "Correction", "Method", "compare", "plan_comparison"]
+__all__ = ["ComparisonPlan", "Correction", "Method", "Test", "compare", "plan_comparison"]

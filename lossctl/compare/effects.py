@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+import numpy.typing as npt
+
 from lossctl.losses import Spec
+from lossctl.stats.bootstrap import replicate_means
 from lossctl.stats.moments import Matrix, Summary
+from lossctl.stats.units import UnitSums
+
+Array = npt.NDArray[np.float64]
 
 Exact = Fraction | float
 ZERO = Fraction(0)
@@ -26,6 +33,10 @@ class Estimate:
     """Degrees of freedom of the standard errors."""
     lacking: str = ""
     """Why there is no covariance."""
+    units: UnitSums | None = None
+    """What a bootstrap draws; None where none was asked for."""
+    clusters: int | None = None
+    """Number of the clusters that the covariance is between; None where it is between rows."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,47 @@ def estimate_of(summary: Summary) -> Estimate:
     return Estimate(
         summary.rows, summary.weight, means, summary.covariance, summary.rows - 1, lacking
     )
+
+
+def clustered(estimate: Estimate, units: UnitSums) -> Estimate:
+    """Take every cluster as one independent observation."""
+    count = len(units.ids)
+    lacking = "fewer than 2 clusters" if count < 2 else "no weight"
+    return replace(
+        estimate,
+        covariance=units.covariance(),
+        df=count - 1,
+        lacking=lacking,
+        units=units,
+        clusters=count,
+    )
+
+
+def replicates(spec: Spec, units: UnitSums, models: int, resamples: int, seed: int) -> Array:
+    """Give the value of each model in each replicate, NaN where undefined."""
+    size, value = spec.loss.finish.components, spec.loss.finish.value
+    found = np.full((models, resamples), np.nan)
+    for number, means in enumerate(replicate_means(units, resamples, seed).tolist()):
+        if math.isnan(means[0]):
+            continue
+        for model in range(models):
+            finished = value(means[model * size : (model + 1) * size])
+            found[model, number] = np.nan if finished is None else float(finished)
+    return found
+
+
+def influence(spec: Spec, estimate: Estimate, factors: Mapping[int, int]) -> Array:
+    """Give the influence of each unit on a sum of models' values, by the slopes of the finishes."""
+    if estimate.units is None:
+        return np.zeros(0)
+    sums, weights = estimate.units.rounded()
+    size = spec.loss.finish.components
+    total = np.zeros(len(weights))
+    for model, factor in factors.items():
+        means = _part(spec, estimate, model)
+        for i, slope in enumerate(spec.loss.finish.slope(means) or ()):
+            total += factor * slope * (sums[model * size + i] - float(means[i]) * weights)
+    return total
 
 
 def value_of(spec: Spec, estimate: Estimate, model: int) -> Value:

@@ -5,17 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
-from lossctl.compare.effects import Estimate, Value, change, estimate_of, standard_error, value_of
+import numpy as np
+import numpy.typing as npt
+
+from lossctl.compare.effects import (
+    Estimate,
+    Value,
+    change,
+    clustered,
+    estimate_of,
+    influence,
+    replicates,
+    standard_error,
+    value_of,
+)
 from lossctl.compare.plan import ComparisonPlan, Method
 from lossctl.compare.state import ComparisonState, empty_paired
+from lossctl.compare.units import cut_in_blocks
 from lossctl.comparison import Difference, Distance, Leaderboard, Standing, Verdict
 from lossctl.losses import Spec
 from lossctl.report import Interval
+from lossctl.stats.bootstrap import corrected_interval
 from lossctl.stats.corrections import correct
-from lossctl.stats.distributions import t_quantile, t_two_sided
+from lossctl.stats.distributions import fair_two_sided, t_quantile, t_two_sided
 from lossctl.stats.paired import Paired
+from lossctl.stats.ranks import signed_rank
+
+Array = npt.NDArray[np.float64]
 
 POWER = 0.8
 CONSTANT = "every row differs by the same amount, so there is no variance to judge by"
@@ -32,6 +51,8 @@ class Subject:
     estimate: Estimate
     values: tuple[Value, ...]
     """One for each model."""
+    replicates: Array | None = None
+    """The values of each model in the replicates of a bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +81,17 @@ def subjects(plan: ComparisonPlan, state: ComparisonState) -> Iterator[Subject]:
             for spec in plan.specs:
                 paired = united[spec.full]
                 estimate = estimate_of(paired.moments.summary(group))
+                drawn = None
+                within = np.flatnonzero(groups == group).tolist()
+                estimate = _by_unit(plan, state.losses[spec.full], within, estimate)
+                if plan.method.resamples and estimate.units is not None:
+                    resamples, seed = plan.method.resamples, plan.method.seed
+                    drawn = replicates(spec, estimate.units, paired.models, resamples, seed)
                 values = tuple(
                     _value(spec, paired, group, estimate, model) for model in range(paired.models)
                 )
                 slice_ = dict(zip(slicing, key, strict=True))
-                yield Subject(spec, slice_, paired, group, estimate, values)
+                yield Subject(spec, slice_, paired, group, estimate, values, drawn)
 
 
 def differences(plan: ComparisonPlan, judged: Sequence[Subject]) -> tuple[Difference, ...]:
@@ -85,14 +112,16 @@ def differences(plan: ComparisonPlan, judged: Sequence[Subject]) -> tuple[Differ
 def leaderboards(plan: ComparisonPlan, judged: Sequence[Subject]) -> tuple[Leaderboard, ...]:
     """Rank the models by every loss, and mark which ones each is shown to be better than.
 
-    The correction is over all pairs of models, losses and slices.
+    The correction is over all pairs of models, losses and slices. Pairs are judged by the values
+    whatever the test, as ranks are of differences from the baseline.
     """
+    method = replace(plan.method, test="t")
     if len(plan.models) < 3:
         return ()
     models = range(len(plan.models))
     pairs = [(a, b) for a in models for b in models if a < b]
     effects = {
-        (number, a, b): _merit(subject, a, b, plan.method)
+        (number, a, b): _merit(subject, a, b, method)
         for number, subject in enumerate(judged)
         for a, b in pairs
     }
@@ -103,6 +132,20 @@ def leaderboards(plan: ComparisonPlan, judged: Sequence[Subject]) -> tuple[Leade
             better, other = (b, a) if effect.difference < 0.0 else (a, b)
             beats.setdefault((number, better), []).append(plan.models[other].name)
     return tuple(_board(plan, number, subject, beats) for number, subject in enumerate(judged))
+
+
+def _by_unit(
+    plan: ComparisonPlan, paired: Paired, cells: list[int], estimate: Estimate
+) -> Estimate:
+    """Judge by unit what was summed by unit; rows in buckets are still judged one by one."""
+    if paired.units is None:
+        return estimate
+    units = paired.units.of(cells)
+    if plan.unit is None:
+        return replace(estimate, units=units)
+    if plan.method.block_length:
+        units = cut_in_blocks(units, plan.method.block_length, np.sort(paired.units.ids.values))
+    return clustered(estimate, units)
 
 
 def _value(spec: Spec, paired: Paired, group: int, estimate: Estimate, model: int) -> Value:
@@ -145,6 +188,7 @@ def _difference(subject: Subject, name: str, model: int, method: Method) -> Diff
         equal=shares[1],
         worse=shares[2],
         n=n,
+        clusters=estimate.clusters,
         weight=float(estimate.weight),
         direction=loss.direction,
         distance=_distance(merit),
@@ -192,27 +236,73 @@ def _effect(subject: Subject, factors: Mapping[int, int], method: Method) -> Eff
         difference = math.inf
     if not math.isfinite(difference):
         return Effect(None, reason="the difference is beyond the largest double")
+    effect = _judged(subject, difference, factors, method)
+    if method.test == "t":
+        return effect
+    # Ranks need no variance, and say nothing of the size of the difference.
+    return replace(effect, p_value=_by_ranks(subject, other, method.test), reason=None)
+
+
+def _judged(
+    subject: Subject, difference: float, factors: Mapping[int, int], method: Method
+) -> Effect:
+    if subject.replicates is not None:
+        return _by_replicates(subject, subject.replicates, difference, factors, method)
     error = standard_error(subject.spec, subject.estimate, factors)
     if error is None:
         lacking = subject.estimate.lacking if subject.estimate.covariance is None else ""
         return Effect(difference, None, reason=lacking or "the value has no slope here")
     if error == 0.0 and difference != 0.0:
         return Effect(difference, error, reason=CONSTANT)
-    return _judge(difference, error, subject.estimate.df, method)
+    return _by_t(difference, error, subject.estimate, method)
 
 
-def _judge(difference: float, error: float, df: int, method: Method) -> Effect:
-    quantile = t_quantile((1.0 + method.level) / 2.0, df)
+def _by_t(difference: float, error: float, estimate: Estimate, method: Method) -> Effect:
+    quantile = t_quantile((1.0 + method.level) / 2.0, estimate.df)
     reach = quantile * error
     if not math.isfinite(abs(difference) + reach):
         return Effect(difference, error, reason="the interval is beyond the largest double")
+    name = "paired t" if estimate.clusters is None else "t between clusters"
     return Effect(
         difference,
         error,
-        Interval(method.level, difference - reach, difference + reach, "paired t"),
-        t_two_sided(difference / error, df) if error else 1.0,
-        (quantile + t_quantile(POWER, df)) * error,
+        Interval(method.level, difference - reach, difference + reach, name),
+        t_two_sided(difference / error, estimate.df) if error else 1.0,
+        (quantile + t_quantile(POWER, estimate.df)) * error,
     )
+
+
+def _by_ranks(subject: Subject, model: int, test: str) -> float:
+    """Judge the rows by the signs of their differences from the baseline, or by signed ranks."""
+    paired, group = subject.paired, subject.group
+    better, worse = int(paired.better[model, group]), int(paired.worse[model, group])
+    if test == "sign":
+        return fair_two_sided(better, worse)
+    zeros = subject.estimate.rows - better - worse
+    return signed_rank(paired.differences_of(model, group), zeros)
+
+
+def _by_replicates(
+    subject: Subject,
+    replicates: Array,
+    difference: float,
+    factors: Mapping[int, int],
+    method: Method,
+) -> Effect:
+    drawn = np.sum([factor * replicates[m] for m, factor in factors.items()], axis=0)
+    undefined = int(np.isnan(drawn).sum())
+    if undefined or subject.estimate.rows < 2:
+        told = f"undefined in {undefined} of {len(drawn)} resamples"
+        return Effect(difference, reason=told if undefined else "fewer than 2 rows")
+    error = float(drawn.std(ddof=1))
+    if not error and difference:
+        return Effect(difference, error, reason=CONSTANT)
+    shares = influence(subject.spec, subject.estimate, factors)
+    lower, upper, p = corrected_interval(drawn, difference, shares, method.level)
+    normal = NormalDist()
+    reach = normal.inv_cdf((1.0 + method.level) / 2.0) + normal.inv_cdf(POWER)
+    interval = Interval(method.level, lower, upper, "bootstrap BCa")
+    return Effect(difference, error, interval, p, reach * error)
 
 
 def _verdict(result: Difference, p: float | None, method: Method) -> Verdict:

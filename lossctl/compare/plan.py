@@ -8,13 +8,14 @@ from typing import Literal
 
 from lossctl.checks import Check, find_checks
 from lossctl.data.binding import Binding, Choices, Slot, bind, is_output, is_stacked
-from lossctl.data.chunks import Reading
+from lossctl.data.chunks import Column, Reading
 from lossctl.data.source import Source
 from lossctl.errors import ColumnError, Gathered, UsageError
 from lossctl.losses import Spec
 from lossctl.plan import Plan, Policies, pairing_of, plan_reading
 
 Correction = Literal["none", "holm", "bh"]
+Test = Literal["t", "wilcoxon", "sign"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,65 @@ class Method:
     level: float = 0.95
     """Level of the intervals; a difference counts where its p-value is below the rest."""
     correction: Correction = "none"
+    test: Test = "t"
+    """What the p-values come from; a bootstrap brings its own."""
+    cluster: str | None = None
+    """Column of the clusters, whose rows depend on each other."""
+    time: str | None = None
+    block_length: int = 0
+    """Consecutive distinct times that make a block, which is a cluster; 0 for none."""
+    resamples: int = 0
+    """Replicates of the bootstrap; 0 for none."""
+    seed: int = 0
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that the method reads."""
-        return ()
+        return tuple(name for name in (self.cluster, self.time) if name is not None)
+
+    def check(self, weight: str | None) -> None:
+        """Refuse parts that do not go together.
+
+        Raises
+        ------
+        UsageError, SeveralErrors
+            Some do not.
+
+        """
+        wrong = Gathered()
+        rules = {
+            "--block-length needs --time COLUMN to put the rows in order": self.block_length > 0
+            and self.time is None,
+            "--time needs --block-length N": self.time is not None and not self.block_length,
+            "--cluster and --time cannot be combined: a block is a cluster": bool(
+                self.cluster and self.time
+            ),
+            f"--test {self.test} judges rows by themselves, not by --cluster or --time": (
+                self.test != "t" and bool(self.columns)
+            ),
+            f"--test {self.test} and --resamples cannot be combined": self.test != "t"
+            and self.resamples > 0,
+            f"--test {self.test} knows no weights": self.test != "t" and weight is not None,
+        }
+        for message, broken in rules.items():
+            with wrong:
+                if broken:
+                    raise UsageError(message)
+        wrong.settle()
+
+    @property
+    def words(self) -> list[str]:
+        """Say what the numbers depend on, for the signature."""
+        said = [f"ci={self.level:g}"]
+        if self.test != "t":
+            said.append(f"test={self.test}")
+        if self.cluster is not None:
+            said.append(f"cluster={self.cluster}")
+        if self.time is not None:
+            said.append(f"blocks={self.block_length} of {self.time}")
+        if self.resamples:
+            said.append(f"resamples={self.resamples} seed={self.seed}")
+        return said
 
 
 @dataclass(frozen=True)
@@ -52,6 +107,8 @@ class ComparisonPlan:
     checks: tuple[Check, ...]
     slicings: tuple[tuple[str, ...], ...]
     method: Method
+    unit: Column | None
+    """The column that tells which rows depend on each other; None where none do."""
 
     @property
     def specs(self) -> tuple[Spec, ...]:
@@ -78,7 +135,7 @@ class ComparisonPlan:
         """Write all that the numbers depend on in one line."""
         method = self.method
         settings = self.plans[0].settings
-        names = [f"models={','.join(model.name for model in self.models)}", f"ci={method.level:g}"]
+        names = [f"models={','.join(model.name for model in self.models)}", *method.words]
         names.append(f"correction={method.correction} over {tests} tests")
         whole = replace(settings, policies=replace(self.policies, by=self.slicings))
         head, _, tail = whole.signature(rows).partition(" | ")
@@ -116,14 +173,20 @@ def plan_comparison(
     wrong.settle()
     pairing = pairing_of(sources, policies, stacked=False)
     reading = plan_reading(
-        sources, pairing, bindings, policies, apart=set(_outputs(sources, bindings))
+        sources,
+        pairing,
+        bindings,
+        policies,
+        carried=method.columns,
+        apart=set(_outputs(sources, bindings)),
     )
+    unit = next((column for column in reading.carried if column[1] in method.columns), None)
     plans = tuple(
         Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)
         for binding in bindings
     )
     checks = dict.fromkeys(check for plan in plans for check in plan.checks)
-    return ComparisonPlan(models, plans, tuple(checks), policies.by, method)
+    return ComparisonPlan(models, plans, tuple(checks), policies.by, method, unit)
 
 
 def _models(predictions: Sequence[Source], preds: Sequence[str]) -> tuple[Model, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lossctl.compare.plan import ComparisonPlan
+from lossctl.compare.units import has_units, unit_ids
 from lossctl.data.chunks import Chunk, Piece, Task
 from lossctl.data.joined import Pairs
 from lossctl.engines.local import Stopped
@@ -18,6 +19,7 @@ from lossctl.losses import Spec
 from lossctl.state import State, empty_state
 from lossctl.stats.paired import Paired
 from lossctl.stats.segments import Segments
+from lossctl.stats.units import Ids
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -53,17 +55,20 @@ class ComparisonState:
 def empty_comparison(plan: ComparisonPlan) -> ComparisonState:
     """Give the identity of merging."""
     rows = empty_state(replace(plan.plans[0].settings, specs=()))
-    losses = {spec.full: empty_paired(plan, spec, len(rows.cells.keys)) for spec in plan.specs}
+    groups, units = len(rows.cells.keys), has_units(plan)
+    losses = {spec.full: empty_paired(plan, spec, groups, units=units) for spec in plan.specs}
     return ComparisonState(rows, losses)
 
 
-def empty_paired(plan: ComparisonPlan, spec: Spec, groups: int) -> Paired:
-    """Give what is kept of one loss, without rows."""
+def empty_paired(plan: ComparisonPlan, spec: Spec, groups: int, *, units: bool = False) -> Paired:
+    """Give what is kept of one loss, without rows; ``units`` keeps sums by unit as well."""
     return Paired(
         len(plan.models),
         spec.loss.finish.components,
         signed=spec.loss.direction == "zero_is_best",
         weighted=plan.policies.weight is not None,
+        units=units,
+        differences=plan.method.test == "wilcoxon",
         groups=groups,
     )
 
@@ -85,6 +90,7 @@ def measure(
 
 def _measure_chunk(plan: ComparisonPlan, task: Task, chunk: Chunk, state: ComparisonState) -> None:
     segments, names = take_in(plan, plan.checks, task, chunk, state.rows)
+    ids = unit_ids(plan, task, chunk) if has_units(plan) else None
     for spec in plan.specs:
         paired = state.losses[spec.full]
         paired.grow(len(state.rows.cells.keys))
@@ -96,7 +102,7 @@ def _measure_chunk(plan: ComparisonPlan, task: Task, chunk: Chunk, state: Compar
                 seen = state.rows.labels.get((spec.full, what), frozenset())
                 state.rows.labels[spec.full, what] = seen | labels
             models.append(values)
-        _add(spec, models, paired, segments, names, chunk.weights)
+        _add(spec, models, paired, segments, names, chunk.weights, ids)
 
 
 def _add(
@@ -106,6 +112,7 @@ def _add(
     segments: Segments,
     names: RowNames,
     weights: Array | None,
+    ids: Ids | None,
 ) -> None:
     finish = spec.loss.finish
     parts = [np.atleast_2d(spec.loss.kernel(**values, **spec.parameters)) for values in models]
@@ -118,4 +125,5 @@ def _add(
         segments = segments.take(counted)
         weights = None if weights is None else weights[counted]
         names = names.among(counted)
-    paired.add(stacked, shown, segments, names.first, weights)
+        ids = None if ids is None else ids[counted]
+    paired.add(stacked, shown, segments, names.first, weights, ids)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lossctl.stats.moments import Moments
 from lossctl.stats.segments import Segments
 from lossctl.stats.tally import FirstRows, Rows
+from lossctl.stats.units import Ids, Units
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -31,11 +32,14 @@ class Paired:
         *,
         signed: bool = False,
         weighted: bool = False,
+        units: bool = False,
+        differences: bool = False,
         groups: int = 1,
     ) -> None:
         """Start with no rows in every group.
 
-        ``signed`` losses are better the closer they are to 0, others the lower they are.
+        ``signed`` losses are better the closer they are to 0, others the lower they are. ``units``
+        keeps sums by unit as well, ``differences`` the difference of every row.
         """
         self.signed = signed
         self.components = components
@@ -43,6 +47,9 @@ class Paired:
         self.better: Counts = np.zeros((models, groups), dtype=np.int64)
         """Rows of which each model shows less loss than the baseline."""
         self.worse: Counts = np.zeros((models, groups), dtype=np.int64)
+        self.units = Units(models * components, weighted=weighted) if units else None
+        self.differences: dict[tuple[int, int], list[Array]] | None = {} if differences else None
+        """Model and group to its rows' differences from the baseline that are not 0."""
         self.odd: dict[tuple[str, int, int], Rows] = {}
         """Kind, model and group to the rows of which the model shows no finite number."""
 
@@ -58,8 +65,11 @@ class Paired:
         segments: Segments,
         first_rows: FirstRows,
         weights: Array | None = None,
+        ids: Ids | None = None,
     ) -> None:
         """Add rows: stacked components of shape ``(models * k, rows)``, shown values by model.
+
+        ``ids`` are those of the rows' units.
 
         A model's components of a row of which it shows no finite number are set to 0 in place:
         what is said of the other models stays right, and of that model nothing will be said.
@@ -76,6 +86,9 @@ class Paired:
         for model, values in enumerate(sizes[1:], start=1):
             self.better[model, segments.groups] += _counts(values < sizes[0], segments)
             self.worse[model, segments.groups] += _counts(values > sizes[0], segments)
+            self._add_differences(model, sizes[0], values, segments)
+        if self.units is not None and ids is not None:
+            self.units.add(ids, stacked, segments, weights)
         self.moments.add(stacked, weights, segments)
 
     def merge(self, other: Paired, groups: Groups | None = None) -> None:
@@ -85,6 +98,11 @@ class Paired:
         for mine, theirs in ((self.better, other.better), (self.worse, other.worse)):
             for model in range(self.models):
                 np.add.at(mine[model], into, theirs[model])
+        if self.units is not None and other.units is not None:
+            self.units.merge(other.units, into)
+        if self.differences is not None:
+            for (model, group), parts in (other.differences or {}).items():
+                self.differences.setdefault((model, int(into[group])), []).extend(parts)
         for (kind, model, group), rows in other.odd.items():
             self.odd.setdefault((kind, model, int(into[group])), Rows()).merge(rows)
 
@@ -100,6 +118,20 @@ class Paired:
     def rows_of(self, kind: str, model: int, group: int) -> Rows:
         """Give the rows of a kind that a model has in a group."""
         return self.odd.get((kind, model, group), Rows())
+
+    def differences_of(self, model: int, group: int) -> Array:
+        """Give the differences of a group that are not 0, in no order."""
+        parts = (self.differences or {}).get((model, group), [])
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _add_differences(
+        self, model: int, baseline: Array, values: Array, segments: Segments
+    ) -> None:
+        if self.differences is None:
+            return
+        parts = np.split(values - baseline, segments.starts[1:])
+        for group, part in zip(segments.groups.tolist(), parts, strict=True):
+            self.differences.setdefault((model, group), []).append(part[part != 0.0])
 
     def _add_odd(self, model: int, shown: Array, segments: Segments, first_rows: FirstRows) -> None:
         for kind, marks in (("infinite", np.isinf(shown)), ("undefined", np.isnan(shown))):
