@@ -20,7 +20,6 @@ from lossctl import __version__
 from lossctl.data.chunks import Piece
 from lossctl.data.joined import Pairs
 from lossctl.data.source import Source
-from lossctl.data.store import modified_ns
 from lossctl.errors import InputError, LossctlError, Place, SeveralErrors, SpecError
 from lossctl.losses import Loss, parse
 from lossctl.plan import Policies, Settings
@@ -102,15 +101,19 @@ class Saved:
 def inputs_of(sources: Sequence[Source]) -> list[dict[str, Any]]:
     """Give what a report says of its files."""
     return [
-        {"path": source.path, "format": source.format, "bytes": source.size} for source in sources
+        {"path": file.path, "format": file.format, "bytes": file.size}
+        for source in sources
+        for file in source.files
     ]
 
 
 def stamped_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
     """Give what tells whether a file has changed."""
     return [
-        entry | {"modified_ns": modified_ns(source)}
-        for entry, source in zip(inputs_of(sources), sources, strict=True)
+        entry | {"modified_ns": file.modified_ns}
+        for entry, file in zip(
+            inputs_of(sources), (file for source in sources for file in source.files), strict=True
+        )
     ]
 
 

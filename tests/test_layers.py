@@ -56,7 +56,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "losses": ("numpy",),
     "stats": ("numpy",),
     "engines": ("numpy",),
-    "data": ("numpy", "pyarrow"),
+    "data": ("fsspec", "numpy", "pyarrow"),
     "gates": ("numpy",),
     "formats": ("rich", "pyarrow"),
     "cli": ("rich", "typer"),

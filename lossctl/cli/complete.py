@@ -10,6 +10,7 @@ import ast
 import csv
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import typer
 
@@ -65,6 +66,8 @@ def _column_names(path: str) -> list[str]:
         if path.endswith((".csv", ".tsv")):
             with open(path, encoding="utf-8-sig", newline="") as file:  # noqa: PTH123 - start-up
                 return next(csv.reader(file, delimiter="\t" if path.endswith("tsv") else ","), [])
+        if not Path(path).exists():  # nor is stdin read, nor a remote store asked
+            return []
         from lossctl.data.source import open_source
 
         return list(open_source(path).names)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from lossctl.cli.options import one_of, option
+from lossctl.cli.stderr import note
 from lossctl.errors import Gathered
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Inputs:
     decimal: Decimal = None
     thousands: Thousands = None
     comment: Comment = None
+    quiet: bool = False
+    """Whether notes are unwelcome, which is an option of its own."""
 
     def opening(self) -> Opening:
         """Read the options.
@@ -91,7 +94,12 @@ class Inputs:
             comment=self.comment,
         )
         wrong.settle()
-        return Opening(told, dialect)
+        return Opening(told, dialect, ignored if self.quiet else note)
+
+
+def ignored(text: str) -> None:
+    """Take no note of a text."""
+    del text
 
 
 AS_NAMED = Inputs()
@@ -100,9 +108,9 @@ AS_NAMED = Inputs()
 
 def with_inputs(command: Callable[..., Outcome]) -> Callable[..., Outcome]:
     """Give a command the options in place of its argument ``inputs``."""
-    names = [field.name for field in fields(Inputs)]
+    names = [field.name for field in fields(Inputs) if field.name != "quiet"]
     signature = inspect.signature(command, eval_str=True)
-    options = list(inspect.signature(Inputs, eval_str=True).parameters.values())
+    options = [inspect.signature(Inputs, eval_str=True).parameters[name] for name in names]
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
         if parameter.name == "inputs":
@@ -112,7 +120,8 @@ def with_inputs(command: Callable[..., Outcome]) -> Callable[..., Outcome]:
 
     @functools.wraps(command)
     def run(*arguments: Any, **named: Any) -> Outcome:
-        inputs = Inputs(**{name: named.pop(name) for name in names if name in named})
+        told = {name: named.pop(name) for name in names if name in named}
+        inputs = Inputs(**told, quiet=named.get("quiet", False))
         return command(*arguments, inputs=inputs, **named)
 
     run.__dict__["__signature__"] = signature.replace(parameters=parameters)

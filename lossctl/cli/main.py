@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The same bytes in every locale; a file name that is no text is shown by its bytes.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     status = _status(sys.argv[1:])
+    if spool := sys.modules.get("lossctl.data.spool"):
+        spool.release()
     # What is left to do at exit could only change the status: Python complains of streams that it
     # cannot flush, and Arrow's threads now and then abort while they are torn down.
     os._exit(status)

@@ -18,7 +18,11 @@ def option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 - Typer's 
 
 
 Predictions = Annotated[
-    str, typer.Argument(metavar="PREDICTIONS", help="File with the predictions.")
+    str,
+    typer.Argument(
+        metavar="PREDICTIONS",
+        help="File with the predictions; a quoted glob, a folder, or - for stdin.",
+    ),
 ]
 Targets = Annotated[
     str | None,

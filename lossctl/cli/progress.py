@@ -46,7 +46,7 @@ class Bar:
         self.plan, self.bars = plan, bars
         sources = plan.reading.sources
         read = sources[:1] if plan.reading.pairing == "position" else sources
-        rows = [_rows_of(source) for source in read]
+        rows = [_rows_of(file) for source in read for file in source.files]
         total = None if None in rows else sum(filter(None, rows))
         self.task = bars.add_task("", total=total, speed="", value="")
 

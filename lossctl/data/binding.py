@@ -151,7 +151,8 @@ class _Finder:
                 whole = index, group, suffixes(group, f"{stem}_")
                 if role.domain.size and not role.domain.ragged and self._enough(role, group):
                     return whole
-                if role.domain.ragged and len(group) > 1 and source.format == "csv":
+                untyped = all(source.types[name] is None for name in group)
+                if role.domain.ragged and len(group) > 1 and untyped:
                     return whole
         return None
 

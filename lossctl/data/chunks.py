@@ -19,7 +19,7 @@ from lossctl.data.faults import Fault
 from lossctl.data.joined import Joined, Origin, Pairs
 from lossctl.data.keys import Key, MissingKeyError, to_key
 from lossctl.data.pruning import prune
-from lossctl.data.source import Fragment, How, Source, Wanted, format_of
+from lossctl.data.source import Fragment, How, Source, Wanted, format_of, locate
 from lossctl.data.where import Where
 from lossctl.errors import DomainError, MissingValueError, PairingError, Place
 from lossctl.stats.extremes import Row
@@ -249,11 +249,12 @@ def tasks(reading: Reading, *, in_order: bool) -> list[Task]:
         return [Task(0, tuple(format_of(s.format).whole(s) for s in sources))]
     if len(rows) > 1:
         raise _unequal(sources, [source.rows or 0 for source in sources])
-    cuts = format_of(sources[0].format).split(sources[0])
-    found = [
-        Task(number, (cut, *(Fragment(other, cut.start, cut.stop) for other in sources[1:])))
-        for number, cut in enumerate(cuts)
-    ]
+    found, start = [], 0
+    for number, cut in enumerate(_pieces(sources[0], in_order=False)):
+        stop = start + cut.stop - cut.start
+        others = (Fragment(other, start, stop) for other in sources[1:])
+        found.append(Task(number, (cut, *others)))
+        start = stop
     return _pruned(found, reading.where, in_order=in_order)
 
 
@@ -280,8 +281,10 @@ def fragment_tasks(reading: Reading, *, in_order: bool) -> list[Task]:
 
 
 def _pieces(source: Source, *, in_order: bool) -> list[Fragment]:
-    form = format_of(source.format)
-    return [form.whole(source)] if in_order else form.split(source)
+    forms = [(format_of(part.format), part) for part in source.parts]
+    if in_order:
+        return [form.whole(part) for form, part in forms]
+    return [piece for form, part in forms for piece in form.split(part)]
 
 
 def read_chunks(task: Task, reading: Reading, cells: Cells) -> Iterator[Chunk]:
@@ -508,5 +511,5 @@ def _unequal(sources: Sequence[Source], counts: Sequence[int]) -> PairingError:
 def place_of(task: Task, row: int, part: int = 0, column: str | None = None) -> Place:
     """Give the place of a task's row in the file, counted from 1."""
     fragment = task.fragments[part]
-    before = format_of(fragment.source.format).rows_before(fragment)
-    return Place(fragment.source.path, before + row + 1, column)
+    path, number = locate(fragment, row)
+    return Place(path, number + 1, column)

@@ -29,7 +29,7 @@ from lossctl.data.keys import (
 )
 from lossctl.data.matching import Match, match, spread
 from lossctl.data.partitions import ROW, Part, Partitions, take_values
-from lossctl.data.source import Fragment, format_of
+from lossctl.data.source import Fragment, format_of, locate
 from lossctl.errors import DomainError, LossctlError, MissingValueError, PairingError, Place
 from lossctl.stats.tally import Rows
 
@@ -263,8 +263,8 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _refusal(error: RowError, fragment: Fragment, first_row: int) -> LossctlError:
-    before = format_of(fragment.source.format).rows_before(fragment)
-    place = Place(fragment.source.path, before + first_row + error.row + 1, error.column)
+    path, number = locate(fragment, first_row + error.row)
+    place = Place(path, number + 1, error.column)
     kind = MissingValueError if isinstance(error, MissingKeyError) else DomainError
     return kind(error.message, hint=error.hint, place=place)
 

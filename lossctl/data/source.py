@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,6 +13,7 @@ import pyarrow as pa
 from lossctl.data import naming, store
 from lossctl.data.dialect import PLAIN, Dialect
 from lossctl.data.naming import InputFormat
+from lossctl.data.store import STDIN, Entry
 from lossctl.errors import Gathered, InputError, Place, UsageError
 
 How = Literal["number", "text", "category", "key", "as is"]
@@ -39,6 +40,8 @@ class Source:
     compression: str = field(default="", kw_only=True)
     location: str = field(default="", kw_only=True)
     """Where its bytes lie, if that is not the path."""
+    modified_ns: int = field(default=0, kw_only=True)
+    """Time of the last change, where it has one."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,6 +52,16 @@ class Source:
     def at(self) -> str:
         """Where its bytes lie."""
         return self.location or self.path
+
+    @property
+    def parts(self) -> tuple[Source, ...]:
+        """The sources whose fragments it is read by: several where it stands for many files."""
+        return (self,)
+
+    @property
+    def files(self) -> tuple[Source, ...]:
+        """The files that it reads."""
+        return (self,)
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,16 @@ class Format(Protocol):
         """Give the number of rows that precede the fragment in its file, for messages."""
 
 
+def locate(fragment: Fragment, row: int) -> tuple[str, int]:
+    """Give the file that holds a row of a fragment, and the row's number in it, from 0."""
+    if len(fragment.source.parts) > 1:
+        from lossctl.data.many import inner
+
+        fragment, row = inner(fragment, row)
+    before = format_of(fragment.source.format).rows_before(fragment)
+    return fragment.source.path, before + row
+
+
 def format_of(name: str) -> Format:
     """Import a format's module; only the formats in use are ever imported."""
     module: Format = importlib.import_module(f"lossctl.data.{name}")
@@ -93,6 +116,8 @@ class Opening:
 
     format: InputFormat | None = None
     dialect: Dialect = PLAIN
+    say: Callable[[str], None] = field(default=lambda _: None, compare=False)
+    """Takes note of what the user should know."""
 
 
 AS_NAMED = Opening()
@@ -100,7 +125,9 @@ AS_NAMED = Opening()
 
 
 def open_sources(texts: Sequence[str], opening: Opening = AS_NAMED) -> list[Source]:
-    """Find out what several paths hold.
+    """Find out what several arguments hold.
+
+    Where one of them is stdin, a told format is that of stdin and of files whose name tells none.
 
     Raises
     ------
@@ -110,45 +137,92 @@ def open_sources(texts: Sequence[str], opening: Opening = AS_NAMED) -> list[Sour
     """
     wrong = Gathered()
     sources = []
+    if texts.count(STDIN) > 1:
+        raise UsageError("stdin can be only one of the inputs")
     for text in texts:
         with wrong:
-            sources.append(open_source(text, opening))
+            named = text != STDIN and naming.promised(text)[0] is not None
+            own = STDIN in texts and named
+            sources.append(open_source(text, replace(opening, format=None) if own else opening))
     wrong.settle()
-    if opening.dialect != PLAIN and all(source.format != "csv" for source in sources):
+    formats = {file.format for source in sources for file in source.files}
+    if opening.dialect != PLAIN and "csv" not in formats:
         message = "the separator, the header, the encoding and how numbers are written are told"
         raise UsageError(f"{message}, but no input is CSV or TSV")
     return sources
 
 
 def open_source(text: str, opening: Opening = AS_NAMED) -> Source:
-    """Find out what a path holds.
+    """Find out what an argument holds: a file, a pattern, a folder, a URL, or ``-`` for stdin.
 
     Raises
     ------
     InputError
-        The file is missing, unreadable, empty or not of its format.
+        A file is missing, unreadable, empty or not of its format, or there is none.
     UsageError
         The suffix names no known format.
 
     """
-    path = Path(text)
     try:
-        if not path.exists():
-            raise InputError("no such file", hint=_similar_files(path), place=Place(text))
-        if path.is_dir():
-            raise InputError("is a directory, not a file", place=Place(text))
-        return _open_file(text, opening)
+        if text == STDIN:
+            return _open_stdin(opening)
+        entry = store.look(text)
+        if entry.kind in ("file", "stream"):
+            return _open_file(entry, opening)
+        from lossctl.data import expanding
+
+        if entry.kind == "folder":
+            base = text.rstrip("/") + "/"
+            entries, note = expanding.files_in(text, told=opening.format is not None)
+        elif expanding.is_wild(text):
+            base, note = expanding.fixed(text), ""
+            entries = expanding.matches(text)
+        else:
+            raise InputError("no such file", hint=_similar_files(text), place=Place(_shown(text)))
+        if note:
+            opening.say(note)
+        return _open_files(text, entries, base, opening)
     except OSError as error:
-        raise InputError(error.strerror or str(error), place=Place(text)) from error
+        raise InputError(error.strerror or str(error), place=Place(_shown(text))) from error
 
 
-def _open_file(path: str, opening: Opening) -> Source:
-    blank = Source(path, "", {}, None, store.size(path))
-    start = store.first_bytes(blank, naming.MAGIC_BYTES)
-    if not start:
-        naming.format_named(path, opening.format, start)
-        raise InputError("the file is empty", place=Place(path))
+def _open_stdin(opening: Opening) -> Source:
+    if opening.format is None:
+        hint = "for example --input-format csv"
+        raise UsageError("--input-format names the format of stdin", hint=hint)
+    return _open_file(store.Entry(STDIN, "stream"), opening)
+
+
+def _open_files(text: str, entries: Sequence[Entry], base: str, opening: Opening) -> Source:
+    """Open several files as one source, or a single one as itself."""
+    from lossctl.data import expanding
+    from lossctl.data.many import unite
+
+    partitions = [expanding.partition(entry.location, base) for entry in entries]
+    wrong = Gathered()
+    files = []
+    for entry in entries:
+        with wrong:
+            files.append(_open_file(entry, opening))
+    wrong.settle()
+    return files[0] if len(files) == 1 and not partitions[0] else unite(text, files, partitions)
+
+
+def _open_file(entry: Entry, opening: Opening) -> Source:
+    path, location = _shown(entry.location), entry.location
+    if entry.kind == "stream":
+        from lossctl.data import spool
+
+        location, note = spool.keep(location)
+        entry = store.look(location)
+        if note:
+            opening.say(note)
+    blank = Source(path, "", {}, None, entry.size, modified_ns=entry.modified_ns)
+    blank = replace(blank, location="" if location == path else location)
+    start = _first_bytes(blank)
     name, compression = naming.format_named(path, opening.format, start)
+    if not start:
+        raise InputError("the file is empty", place=Place(path))
     separator = opening.dialect.delimiter or {"tsv": "\t", "csv": ","}.get(name, "")
     source = replace(
         blank,
@@ -159,9 +233,30 @@ def _open_file(path: str, opening: Opening) -> Source:
     return format_of(source.format).describe(source)
 
 
-def _similar_files(path: Path) -> str:
+def _first_bytes(source: Source) -> bytes:
+    try:
+        return store.first_bytes(source, naming.MAGIC_BYTES)
+    except OSError as error:
+        if store.is_remote(source.at):
+            raise store.unreadable(source, error) from error
+        raise
+
+
+def _shown(location: str) -> str:
+    """Give what messages call a location: a URL may hold secrets."""
+    if not store.is_remote(location):
+        return location
+    from lossctl.data import remote
+
+    return remote.shown(location)
+
+
+def _similar_files(text: str) -> str:
     import difflib
 
+    path = Path(text)
+    if store.is_remote(text):
+        return ""
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     # By stem alone, as all names are alike in their suffix.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import pyarrow as pa
 
@@ -14,25 +15,64 @@ if TYPE_CHECKING:
     from lossctl.data.source import Source
 
 BUFFER = 1 << 20
+STDIN = "-"
+"""What stands for stdin among the inputs."""
 
 
-def size(location: str) -> int:
-    """Give the number of bytes that are stored."""
-    return Path(location).stat().st_size
+@dataclass(frozen=True)
+class Entry:
+    """What stands at a location."""
+
+    location: str
+    kind: Literal["file", "folder", "stream", "nothing"]
+    """A stream can be read once, from its beginning."""
+    size: int = 0
+    modified_ns: int = 0
 
 
-def modified_ns(source: Source) -> int:
-    """Give the time of the last change."""
-    return Path(source.at).stat().st_mtime_ns
+def is_remote(location: str) -> bool:
+    """Tell whether a location is a URL."""
+    scheme, mark, _ = location.partition("://")
+    return bool(mark) and scheme.replace("+", "").isalnum()
+
+
+def look(location: str) -> Entry:
+    """Find out what stands at a location.
+
+    Raises
+    ------
+    LossctlError
+        A remote store cannot be asked.
+    OSError
+        A folder may not be read.
+
+    """
+    if is_remote(location):
+        from lossctl.data import remote
+
+        return remote.look(location)
+    path = Path(location)
+    if not path.exists():
+        return Entry(location, "nothing")
+    if path.is_dir():
+        return Entry(location, "folder")
+    found = path.stat()
+    return Entry(location, "file" if path.is_file() else "stream", found.st_size, found.st_mtime_ns)
 
 
 def open_input(source: Source) -> pa.NativeFile:
     """Open the stored bytes for Arrow's readers, which go to and fro in them."""
+    if is_remote(source.at):
+        from lossctl.data import remote
+
+        return remote.open_input(source.at)
     return pa.OSFile(source.at)
 
 
 def open_bytes(source: Source) -> io.BufferedReader:
     """Open the stored bytes as they are."""
+    if is_remote(source.at):
+        return io.BufferedReader(cast("Any", open_input(source)), BUFFER)
     return Path(source.at).open("rb")
 
 
@@ -50,9 +90,13 @@ def first_bytes(source: Source, count: int) -> bytes:
         return file.read(count)
 
 
-def unreadable(source: Source, error: OSError) -> LossctlError:
+def unreadable(source: Source, error: Exception) -> LossctlError:
     """Say why the bytes cannot be had to their end."""
-    if not source.compression:
+    if is_remote(source.at):
+        from lossctl.data import remote
+
+        return remote.refusal(source.at, error)
+    if not source.compression and isinstance(error, OSError):
         return SystemRefusal(error)
     text = str(error).splitlines()[0].rstrip(".")
     return InputError(

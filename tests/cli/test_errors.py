@@ -85,10 +85,10 @@ def test_a_file_of_the_wrong_kind_is_refused(
     assert message in refused(Exit(status), "eval", write(name, content), "-l", "mse")
 
 
-def test_a_folder_is_no_file(refused: Refused) -> None:
+def test_a_folder_without_data_files_is_refused(refused: Refused) -> None:
     Path("data.csv").mkdir()
     err = refused(Exit.UNMEASURABLE, "eval", "data.csv", "-l", "mse")
-    assert err == "error: data.csv: is a directory, not a file\n"
+    assert err.startswith("error: data.csv: the folder holds no data file\n")
 
 
 def test_a_parquet_file_in_the_clothes_of_a_csv_is_known(refused: Refused) -> None:
