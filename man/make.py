@@ -1,4 +1,4 @@
-"""Write the man pages and the generated parts of README.md, or check that they are up to date.
+"""Write the generated files, man pages and tables of README.md, or check that they are fresh.
 
 Run ``python man/make.py`` to write them and ``python man/make.py --check`` to compare only. They
 are derived from the tree of commands, the catalogue of losses and the table of exit statuses, so
@@ -8,6 +8,7 @@ they never differ from the program; dates and terminals play no part.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 import typer
 
 from lossctl import __version__, catalogue
+from lossctl.cli.gate import config_schema
 from lossctl.cli.main import app
 from lossctl.errors import Exit
 from lossctl.losses import Loss, Spec
@@ -399,6 +401,8 @@ def generate(root: Path = ROOT) -> dict[Path, str]:
     }
     pages[Path("man/man7/lossctl-losses.7")] = catalogue_page(commands)
     readme = (root / "README.md").read_text(encoding="utf-8")
+    schema = json.dumps(config_schema(), indent=2, ensure_ascii=False) + "\n"
+    pages[Path("lossctl/schemas/config.json")] = schema
     return pages | {Path("README.md"): with_generated_parts(readme)}
 
 

@@ -16,8 +16,10 @@ from lossctl.gates.checks import (
     Decide,
     check_limit,
     distinct,
+    find_loss,
     read_inline,
     read_limit,
+    takes_loss,
 )
 from lossctl.gates.judge import judge, unmeasured
 from lossctl.gates.open import open_baseline
@@ -80,11 +82,16 @@ class Gating:
         from lossctl.losses import parse
 
         wrong = Gathered()
-        decide = limits.decide or ("point" if ci == "off" else "interval")
+        decide: Any = limits.decide or ("point" if ci == "off" else "interval")
         wrong.of(one_of, "--decide", decide, Decide)
         wrong.of(one_of, "--inconclusive", limits.inconclusive, Inconclusive)
         specs = wrong.of(parse, list(losses)) or []
-        checks = list(told)
+        checks = []
+        for check in told:
+            loss = check.loss
+            if takes_loss(check.kind) and specs:
+                loss = wrong.of(find_loss, check.kind, loss, specs)
+            checks.append(replace(check, loss=loss, decide=check.decide or decide))
         for kind, texts in _on_losses(limits).items():
             for text in texts:
                 found = wrong.of(read_inline, kind, text, specs) if specs else None

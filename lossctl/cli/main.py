@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from lossctl.cli import compare as compare_command
 from lossctl.cli import eval as eval_command
+from lossctl.cli import gate as gate_command
 from lossctl.cli import losses as losses_command
 from lossctl.cli import merge as merge_command
 from lossctl.cli import schema as schema_command
@@ -62,6 +63,7 @@ app.command("eval", epilog=EPILOG)(eval_command.evaluate_files)
 app.command("score", epilog=EPILOG)(score_command.score_files)
 app.command("worst", epilog=EPILOG)(worst_command.show_worst)
 app.command("compare", epilog=EPILOG)(compare_command.compare_models)
+app.command("gate", epilog=EPILOG)(gate_command.run_gate)
 app.command("merge", epilog=EPILOG)(merge_command.merge_states)
 app.command("losses")(losses_command.show_losses)
 app.command("schema")(schema_command.show_schema)

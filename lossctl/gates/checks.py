@@ -37,7 +37,8 @@ class Check:
     """The canonical spec; None for a check of the rows."""
     slice: Slice | Literal["all"] = field(default_factory=dict)
     """The slice by column and value, the whole for an empty one, or all of them but the whole."""
-    decide: Decide = "interval"
+    decide: Decide | None = None
+    """None for the interval, unless the run says something else."""
     level: float | None = None
     """Level of the interval; None for that of the report."""
     absolute: float | None = None
@@ -54,7 +55,7 @@ class Check:
     @property
     def by_interval(self) -> bool:
         """Whether an interval decides: only values of losses have one."""
-        return self.decide == "interval" and self.kind in LOSS_KINDS
+        return self.decide != "point" and self.kind in LOSS_KINDS
 
     @property
     def title(self) -> str:
@@ -106,7 +107,7 @@ def check_limit(kind: str, value: float) -> float:
         raise UsageError(f"{kind} takes a share between 0 and 1, not {value:g}")
     if kind == "min_rows" and not (value >= 1 and value == int(value)):
         raise UsageError(f"min_rows takes a whole number of rows, not {value:g}")
-    return value
+    return float(value)
 
 
 def read_inline(kind: str, text: str, specs: Sequence[Spec]) -> Check:

@@ -1,0 +1,128 @@
+"""A first config file, from a look at the files that it is for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossctl.cli.output import write_whole
+from lossctl.cli.stderr import note
+from lossctl.errors import Exit, Gathered, LossctlError, Place, UsageError
+
+if TYPE_CHECKING:
+    from lossctl.report import Report, Result
+
+GUESSES = (("cross_entropy",), ("bce",), ("rmse", "mae"))
+"""Losses to begin with: the first that the columns are fit for."""
+SLACK = 1.05
+"""How far beyond the interval a first limit lies."""
+
+TEXT = """\
+# Limits for the model whose predictions are named here: `lossctl gate` holds them.
+# Every option of `lossctl eval` may stand here by its long name, with _ for -.
+# Paths are relative to this file.
+
+{inputs}
+losses = {losses}
+# by = ["COLUMN"]                    # slices, for checks of them
+# key = ["id"]                       # pair rows by key rather than by position
+# baseline = "baseline.json"         # an earlier report, for max_increase
+# inconclusive = "undecided"         # or "pass" or "fail": what a straddled limit counts as
+# report = ["junit=gate.xml", "md=gate.md"]
+
+# Fewer rows than this say nothing: exit 3.
+[[check]]
+min_rows = {rows}
+{checks}
+# [[check]]
+# loss = "{loss}"
+# slice = "all"                      # every slice of `by`; or {{ COLUMN = "value" }}
+# max_relative_increase = "1%"       # against the baseline
+# decide = "interval"                # or "point": whether uncertainty counts
+"""
+CHECK = """
+# {loss} is {value:.6g} now{interval}.
+[[check]]
+loss = "{loss}"
+max = {limit}
+"""
+
+
+def write_starter(
+    path: str | None, predictions: str | None, targets: str | None, options: Mapping[str, Any]
+) -> int:
+    """Write a config that passes now and says what else there is.
+
+    Raises
+    ------
+    UsageError
+        No predictions are named, or the file is there already.
+    LossctlError
+        The files cannot be measured by any loss.
+
+    """
+    target = Path(path or "lossctl.toml")
+    if predictions is None:
+        raise UsageError("--init looks at files", hint="--predictions FILE names the first")
+    if target.exists():
+        message = "is there already and is not written over"
+        raise UsageError(message, place=Place(str(target)))
+    files = [file for file in (predictions, targets) if file is not None]
+    report = _look(files, options.get("losses"), options.get("key"))
+    named = {"predictions": predictions} | ({} if targets is None else {"targets": targets})
+    inputs = [f"{key} = {_text(_from(target, file))}" for key, file in named.items()]
+    if options.get("key"):
+        inputs.append(f"key = {json.dumps(options['key'])}")
+    write_whole(
+        target,
+        TEXT.format(
+            inputs="\n".join(inputs),
+            losses=json.dumps([result.loss for result in report.results]),
+            rows=max(1, report.rows.scored // 2),
+            checks="".join(map(_check, report.results)),
+            loss=report.results[0].loss,
+        ),
+    )
+    note(f"wrote {target}; `lossctl gate {target}` holds its limits")
+    return Exit.DONE
+
+
+def _look(files: list[str], losses: list[str] | None, key: list[str] | None) -> Report:
+    """Measure the files by the first losses that they are fit for."""
+    from lossctl.cli.planning import plan_files
+    from lossctl.evaluate import evaluate
+
+    last: LossctlError | None = None
+    for guess in [losses] if losses else GUESSES:
+        try:
+            wrong = Gathered()
+            return evaluate(plan_files(wrong, files, list(guess), ci="0.95", keys=key))
+        except LossctlError as error:
+            last = error
+    raise last or UsageError("no loss fits")
+
+
+def _check(result: Result) -> str:
+    if result.value is None:
+        return ""
+    upper = result.value if result.ci is None else result.ci.upper
+    ci = result.ci
+    interval = "" if ci is None else f", its interval {ci.lower:.6g} to {ci.upper:.6g}"
+    limit = f"{upper * SLACK if upper > 0 else upper + abs(upper) * (SLACK - 1):.3g}"
+    # Three digits may round below the interval that the limit is to lie beyond.
+    limit = limit if float(limit) > upper else f"{upper * SLACK + abs(upper) * 0.01:.3g}"
+    return CHECK.format(loss=result.loss, value=result.value, interval=interval, limit=limit)
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _from(target: Path, file: str) -> str:
+    """Give a path as one relative to where the config file lies."""
+    if file == "-" or "://" in file or Path(file).is_absolute():
+        return file
+    return Path(os.path.relpath(file, target.parent)).as_posix()
