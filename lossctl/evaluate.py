@@ -19,8 +19,10 @@ from lossctl.data.cells import plain
 from lossctl.data.chunks import Chunk, Column, Piece, Reading, Task, read_chunks, tasks
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.data.joined import Pairs
+from lossctl.data.joining import refusal
 from lossctl.data.keys import lasting_hashes
-from lossctl.data.pairing import Pairing, refusal
+from lossctl.data.ordered import OutOfOrder
+from lossctl.data.pairing import Pairing
 from lossctl.engines.local import Stopped, run
 from lossctl.errors import LossctlError
 from lossctl.losses import Ragged, Spec
@@ -175,28 +177,46 @@ def collect(
         todo = tasks(work.reading, in_order=in_order)
         left = [task for task in todo if task.piece not in state.read]
         if left and work.reading.pairing == "key":
-            return run_over_keys(left[0], state, in_order=in_order)
+            state.merge(_collect_by_key(work, step, fresh, left[0], in_order=in_order))
+            if error := refusal(state.pairs, work.reading):
+                raise error
+            return state
         for part in run(left, step, work.policies.jobs):
             state.merge(part)
             if seen is not None:
                 seen(state)
         return state
 
-    def run_over_keys(whole: Task, state: Kept, *, in_order: bool) -> Kept:
-        jobs = work.policies.jobs
-        with Pairing(work.reading, jobs=jobs, in_order=in_order) as pairing:
-            for _ in run(pairing.work, pairing.take_in, jobs):
-                pass
-            for part in run(pairing.tasks(whole), step, jobs):
-                state.merge(part)
-        if error := refusal(state.pairs, work.reading):
-            raise error
-        return state
-
     try:
         return run_over(fresh() if done is None else done, in_order=False)
     except QuotedLineBreak:
         return run_over(fresh(), in_order=True)
+
+
+def _collect_by_key(
+    work: Work,
+    step: Callable[[Task, Stopped], Kept],
+    fresh: Callable[[], Kept],
+    whole: Task,
+    *,
+    in_order: bool,
+) -> Kept:
+    """Bring the rows of all files together by their keys, and run a step over those of some."""
+    jobs = work.policies.jobs
+
+    def run_over(todo: Sequence[Task]) -> Kept:
+        state = fresh()
+        for part in run(todo, step, jobs):
+            state.merge(part)
+        return state
+
+    with Pairing(work.reading, jobs=jobs, in_order=in_order) as pairing:
+        if todo := pairing.in_order(whole):
+            with contextlib.suppress(OutOfOrder):
+                return run_over(todo)
+        for _ in run(pairing.work, pairing.take_in, jobs):
+            pass
+        return run_over(pairing.tasks(whole))
 
 
 class _Keep:

@@ -7,7 +7,7 @@ unmatched ones are counted per partition and judged once all of them are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Self
@@ -17,24 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lossctl.data.chunks import Reading, Task, fragment_tasks
-from lossctl.data.convert import RowError
-from lossctl.data.joined import Joined, Numbers, Origin, Pairs, RowNumbers
-from lossctl.data.keys import (
-    MissingKeyError,
-    as_integers,
-    codes,
-    hash_of_keys,
-    is_integer_inside,
-    to_key,
-)
-from lossctl.data.matching import Match, match, spread
-from lossctl.data.partitions import ROW, Part, Partitions, take_values
-from lossctl.data.source import Fragment, format_of, locate
-from lossctl.errors import DomainError, LossctlError, MissingValueError, PairingError, Place
-from lossctl.stats.tally import Rows
+from lossctl.data.joined import Joined, Numbers
+from lossctl.data.joining import is_direct, join, keys_of, with_keys
+from lossctl.data.keys import as_integers, hash_of_keys
+from lossctl.data.matching import spread
+from lossctl.data.ordered import may_be_ordered, merge_in_order
+from lossctl.data.partitions import Partitions
+from lossctl.data.source import format_of
 
-Integers = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.intp]
 Stopped = Callable[[], bool]
 
 BLOCK_CHUNKS = 4
@@ -59,7 +49,9 @@ class Pairing:
     def __init__(self, reading: Reading, *, jobs: int, in_order: bool) -> None:
         """Decide how many partitions there are."""
         self.reading = reading
-        count = _partitions(reading, jobs)
+        self.size = sum(_size(reading, number) for number in range(len(reading.sources)))
+        """Bytes that the rows will take, about."""
+        count = _partitions(self.size, reading.memory, jobs)
         self.partitions = Partitions(len(reading.sources), count, reading.memory, reading.temp_dir)
         self.numbers: list[Numbers] = []
         self.work = fragment_tasks(reading, in_order=in_order)
@@ -71,6 +63,15 @@ class Pairing:
     def __exit__(self, *error: object) -> None:
         """Give memory and disk back."""
         self.partitions.close()
+
+    def in_order(self, whole: Task) -> list[Task]:
+        """Give a task that counts on files in the order of their keys; none where it cannot pay.
+
+        Files that fit in memory are paired faster without.
+        """
+        if self.size <= self.reading.memory or not may_be_ordered(self.reading):
+            return []
+        return [replace(whole, joined=partial(merge_in_order, self.reading, self.work))]
 
     def take_in(self, task: Task, stopped: Stopped) -> None:
         """Read one fragment and spread its rows.
@@ -92,8 +93,8 @@ class Pairing:
         ):
             if stopped():
                 return
-            keys = self._keys(task, batch, first_row)
-            block = _with_keys(batch, self.reading.values_wanted(task.source), keys)
+            keys = keys_of(self.reading, task, batch, first_row)
+            block = with_keys(batch, self.reading.values_wanted(task.source), keys)
             parts = _partition_of(keys, self.partitions.count)
             order = task.number, number
             self.partitions.add(task.source, order, fragment.source.path, block, parts)
@@ -109,172 +110,15 @@ class Pairing:
 
     def join(self, number: int) -> Iterator[Joined]:
         """Pair the rows of one partition."""
-        parts = self.partitions.parts(number)
-        keys = [self._keys_of(part) for part in parts]
-        rows = tuple(_NO_ROWS if part is None else part.rows for part in parts)
-        numbered = tuple(codes(keys))
-        found = match(numbered, _known_bits(keys, self.partitions.count))
-        pairs = _count(found, self.numbers, rows, keys, numbered)
-        if not len(found.rows[0]) or _is_refused(pairs, self.reading):
-            yield Joined((), None, pairs)
-            return
-        batches = tuple(
-            _chosen(part.batch, self.reading.values_wanted(source), places)
-            for source, (part, places) in enumerate(zip(parts, found.rows, strict=True))
-            if part is not None
-        )
-        shown = tuple(_taken(key, found.rows[0]) for key in keys[0])
-        yield Joined(batches, Origin(tuple(self.numbers), rows, found.rows, shown), pairs)
-
-    def _keys(self, task: Task, batch: pa.RecordBatch, first_row: int) -> list[pa.Array]:
-        keys: list[pa.Array] = []
-        wrong: list[RowError] = []
-        for key in self.reading.keys:
-            name = key.names[task.source]
-            try:
-                keys.append(to_key(batch[name], name, key.type))
-            except RowError as error:
-                wrong.append(error)
-        if wrong:
-            raise _refusal(min(wrong, key=lambda error: error.row), task.fragments[0], first_row)
-        return keys
-
-    def _keys_of(self, part: Part | None) -> list[pa.Array]:
-        if part is None:
-            return [pa.array([], key.type) for key in self.reading.keys]
-        return [part.batch[_key_name(number)] for number in range(len(self.reading.keys))]
+        known_bits = self.partitions.count.bit_length() - 1
+        yield join(self.reading, self.partitions.parts(number), self.numbers, known_bits)
 
 
-_NO_ROWS = RowNumbers(
-    np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint32)
-)
-
-
-def refusal(pairs: Pairs, reading: Reading) -> LossctlError | None:
-    """Give the error of a pairing that the policies do not allow; None when they do.
-
-    What is wrong with the keys goes before what is wrong with the values of a row.
-    """
-    if any(rows.count for rows in pairs.repeated.values()):
-        return PairingError(
-            f"a key stands for one row of each file, but {_told(pairs, pairs.repeated, reading)}",
-            hint="add the columns that tell the rows apart, as in --key id --key date",
-        )
-    if reading.missing == "error" and pairs.lost.count:
-        kept = sum(pairs.read.values()) - sum(rows.count for rows in pairs.unmatched.values())
-        return PairingError(
-            f"keys without a match: {_told(pairs, pairs.unmatched, reading)}",
-            hint="--missing drop leaves such rows out and counts them"
-            if kept
-            else "no key is in every file: are these the same rows, and the right columns?",
-        )
-    matched = pairs.read.get(0, 0) - pairs.unmatched.get(0, Rows()).count
-    total = matched + pairs.lost.count
-    if total and matched < reading.min_match_rate * total:
-        return PairingError(
-            f"only {matched} of {total} distinct keys are in every file, less than "
-            f"--min-match-rate {reading.min_match_rate:g}: "
-            f"{_told(pairs, pairs.unmatched, reading)}"
-        )
-    return None if pairs.fault is None else pairs.fault[1]
-
-
-def _is_refused(pairs: Pairs, reading: Reading) -> bool:
-    repeated = any(rows.count for rows in pairs.repeated.values())
-    return repeated or (reading.missing == "error" and pairs.lost.count > 0)
-
-
-def _told(pairs: Pairs, found: dict[int, Rows], reading: Reading) -> str:
-    """Say of each file how many of its rows were found, and name the first few of them."""
-    what = "repeat one" if found is pairs.repeated else "have none"
-    parts = []
-    for source, rows in sorted(found.items()):
-        if rows.count:
-            firsts = ", ".join(f"row {row + 1} {_key_text(key)}" for _, _, row, *key in rows.first)
-            path, total = reading.sources[source].path, pairs.read.get(source, 0)
-            parts.append(f"{rows.count} of {total} rows of {path} {what} ({firsts}{_more(rows)})")
-    return "; ".join(parts)
-
-
-def _key_text(key: Sequence[object]) -> str:
-    return ", ".join(map(repr, key))
-
-
-def _more(rows: Rows) -> str:
-    return ", ..." if rows.count > len(rows.first) else ""
-
-
-def _count(
-    found: Match,
-    numbers: Sequence[Numbers],
-    tables: Sequence[RowNumbers],
-    keys: Sequence[Sequence[pa.Array]],
-    numbered: Sequence[Integers],
-) -> Pairs:
-    pairs = Pairs()
-    seen = numbered[0][:0]
-    for source, table in enumerate(tables):
-        pairs.read[source] = len(table)
-        lonely, again = found.unmatched[source], found.repeated[source]
-        if not len(lonely) and not len(again):
-            continue
-        everything = np.arange(len(table))
-        origin = Origin((numbers[source],), (table,), (everything,), tuple(keys[source]))
-        for into, rows in ((pairs.unmatched, lonely), (pairs.repeated, again)):
-            if len(rows):
-                into[source] = Rows(len(rows), origin.names(rows))
-        # A key that several sources have, but not all, is lost once.
-        fresh = lonely[~np.isin(numbered[source][lonely], seen)]
-        seen = np.concatenate([seen, numbered[source][fresh]])
-        pairs.lost.merge(Rows(len(fresh), origin.names(fresh)))
-    return pairs
-
-
-def _chosen(batch: pa.RecordBatch, names: Iterable[str], places: Indices) -> pa.RecordBatch:
-    columns = {name: _taken(batch[name], places) for name in names}
-    if not columns:  # a batch without columns has no rows
-        columns = {ROW: _taken(batch[ROW], places)}
-    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
-
-
-def _taken(column: pa.Array, places: Indices) -> pa.Array:
-    """Give some rows of a column, itself where they are all of them in order."""
-    if len(places) == len(column) and (places[:1] == 0).all() and (np.diff(places) == 1).all():
-        return column
-    return take_values(column, places)
-
-
-def _key_name(number: int) -> str:
-    return f"\0key{number}"
-
-
-def _with_keys(
-    batch: pa.RecordBatch, names: Iterable[str], keys: Sequence[pa.Array]
-) -> pa.RecordBatch:
-    """Give the columns that are more than keys, and the keys."""
-    columns = {name: _plain(batch[name]) for name in names}
-    columns |= {_key_name(number): key for number, key in enumerate(keys)}
-    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    """Give a column in a form that batches of one file share; each has its own dictionary."""
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def _refusal(error: RowError, fragment: Fragment, first_row: int) -> LossctlError:
-    path, number = locate(fragment, first_row + error.row)
-    place = Place(path, number + 1, error.column)
-    kind = MissingValueError if isinstance(error, MissingKeyError) else DomainError
-    return kind(error.message, hint=error.hint, place=place)
-
-
-def _partitions(reading: Reading, jobs: int) -> int:
+def _partitions(size: int, memory: int, jobs: int) -> int:
     """Give a power of two: partitions stay in cache, or at least in their share of the memory."""
-    size = sum(_size(reading, number) for number in range(len(reading.sources)))
-    if size <= min(SMALL, reading.memory):
+    if size <= min(SMALL, memory):
         return 1
-    wanted = max(min(size // CACHED, MANY), jobs * SHARES * size // reading.memory)
+    wanted = max(min(size // CACHED, MANY), jobs * SHARES * size // memory)
     return min(1 << max(int(wanted) - 1, 0).bit_length(), MOST)
 
 
@@ -301,15 +145,6 @@ def _partition_of(keys: Sequence[pa.Array], count: int) -> npt.NDArray[np.uint64
     """Give the partition of each row by the leading bits of a hash."""
     if count == 1:
         return np.zeros(0, dtype=np.uint64)
-    hashed = spread(as_integers(keys[0])) if _is_direct(keys) else hash_of_keys(keys)
+    hashed = spread(as_integers(keys[0])) if is_direct(keys) else hash_of_keys(keys)
     parts: npt.NDArray[np.uint64] = hashed >> np.uint64(64 - (count.bit_length() - 1))
     return parts
-
-
-def _known_bits(keys: Sequence[Sequence[pa.Array]], count: int) -> int:
-    """Give how many leading bits of the hash that matching uses are the same in a partition."""
-    return count.bit_length() - 1 if _is_direct(keys[0]) else 0
-
-
-def _is_direct(keys: Sequence[pa.Array]) -> bool:
-    return len(keys) == 1 and is_integer_inside(keys[0].type)

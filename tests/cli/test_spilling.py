@@ -102,6 +102,20 @@ def test_a_full_disk_is_told_and_nothing_is_left(jobs: str, script: Call) -> Non
     assert not [*Path("temporary").iterdir()]
 
 
+@pytest.mark.parametrize("kind", ["", "_text"])
+def test_files_in_the_order_of_their_keys_need_no_disk(kind: str, script: Call) -> None:
+    """They are merged as they are read; the result is that of the files in any order."""
+    expected = script("eval", *files(kind), *KEYED)
+    names = []
+    for name in files(kind):
+        table = pq.read_table(name)
+        names.append(f"sorted_{name}")
+        pq.write_table(table.sort_by("id"), names[-1], row_group_size=7_000)
+    status, out, err = script("eval", *names, *KEYED, *SMALL, preexec_fn=_no_large_files)
+    assert (status, err) == (Exit.DONE, "")
+    assert json.loads(out)["results"] == json.loads(expected[1])["results"]
+
+
 @pytest.mark.parametrize(
     ("name", "status"),
     [

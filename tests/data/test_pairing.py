@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import csv as pacsv
 
-from lossctl.data import csv, hashes, matching, pairing
+from lossctl.data import csv, hashes, matching, pairing, spill
 from lossctl.data.binding import Choices
 from lossctl.data.matching import find, match, repeats
 from lossctl.data.source import open_source
-from lossctl.errors import InputError, MissingValueError, PairingError
+from lossctl.errors import InputError, LossctlError, MissingValueError, PairingError
 from lossctl.evaluate import evaluate
 from lossctl.losses import parse
 from lossctl.plan import Policies, make_plan
@@ -241,3 +241,68 @@ def test_texts_are_hashed_by_all_their_letters(texts: list[str]) -> None:
         assert hashes.of_texts(part).tolist() == whole[start:].tolist()
     as_bytes = pa.array([text.encode() for text in texts], pa.binary())
     assert hashes.of_texts(as_bytes).tolist() == whole.tolist()
+
+
+# Files in order -----------------------------------------------------------------------------------
+
+
+@given(
+    left=unique,
+    right=unique,
+    kind=st.sampled_from(sorted(KEYS)),
+    endings=st.sampled_from(["csv csv", "csv parquet", "parquet parquet"]),
+    chunk_rows=st.sampled_from([1, 2, 1000]),
+)
+def test_files_in_order_are_merged_without_temporary_files(
+    left: list[int],
+    right: list[int],
+    kind: str,
+    endings: str,
+    chunk_rows: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """They give the report that the same files give in memory, and nothing is ever written."""
+    folder = tmp_path_factory.mktemp("ordered")
+    paths = []
+    for role, rows, ending in zip(
+        ("prediction", "target"), (left, right), endings.split(), strict=True
+    ):
+        keys = pd.Series(sorted(map(KEYS[kind], rows)), dtype=None if rows else _empty(kind))
+        if ending == "csv" and kind != "text":
+            keys = keys.sort_values(key=lambda column: column.astype("string"))
+        numbered = {"id": keys, role: np.arange(len(keys)) * 1.5}
+        paths.append(write(folder / f"{role}.{ending}", pd.DataFrame(numbered)))
+
+    def outcome(**policies: Any) -> str:
+        try:
+            return stable(measure(paths, ["id"], chunk_rows=chunk_rows, **policies))
+        except LossctlError as error:
+            return f"{error} {error.place}"
+
+    for missing in ("error", "drop"):
+        expected = outcome(missing=missing, memory=1 << 30)
+        # Text that stands for numbers is in another order than the numbers.
+        merging = kind == "text" or len(set(endings.split())) == 1
+        with pytest.MonkeyPatch.context() as patch:
+            if merging:
+                patch.setattr(spill.Spill, "write", _refuse_to_write)
+            assert outcome(missing=missing, memory=1) == expected
+
+
+def _refuse_to_write(*arguments: object) -> None:
+    raise AssertionError(arguments)
+
+
+@pytest.mark.parametrize("break_at", [1, 50, 98, 99])
+def test_an_order_that_breaks_is_not_counted_on(break_at: int, tmp_path: Path) -> None:
+    """In the first batch and in the last row; what had been merged by then is not counted twice."""
+    keys = np.arange(100)
+    keys[break_at] = 1000 if break_at < 99 else -1
+    other = np.sort(keys)
+    tables = {"p": {"id": keys, "prediction": keys * 0.5}, "t": {"id": other, "target": other}}
+    paths = []
+    for name, columns in tables.items():
+        paths.append(tmp_path / f"{name}.parquet")
+        pq.write_table(pa.table(columns), paths[-1])
+    whole = measure(paths, ["id"], memory=1 << 30)
+    assert stable(measure(paths, ["id"], memory=1, chunk_rows=3, jobs=2)) == stable(whole)
