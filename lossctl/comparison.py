@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from lossctl.report import Interval, Rows, digest, rows_to_dict
+from lossctl.report import Interval, RowRef, Rows, digest, ref_to_dict, rows_to_dict
 
 SCHEMA = {"name": "lossctl.comparison", "version": 1}
 
@@ -85,6 +85,49 @@ class Leaderboard:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one slice adds to a difference: ``contribution == mix + within``."""
+
+    slice: Mapping[str, Any]
+    n: int
+    share: float
+    """Of the weight of all rows."""
+    baseline_value: float | None
+    candidate_value: float | None
+    mix: float
+    """What comes from a change of the share; 0, as all models are measured on the same rows."""
+    within: float
+    """What comes from a change of the loss."""
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """A row and what it shows of both models."""
+
+    at: RowRef
+    baseline: float
+    candidate: float
+    difference: float
+    """``candidate - baseline``, of distances from zero where zero is best, times the weight."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where a difference over all rows comes from."""
+
+    loss: str
+    candidate: str
+    by: tuple[str, ...]
+    difference: float | None
+    parts: tuple[Part, ...]
+    """One for each slice, the largest first; their exact contributions add up to the whole."""
+    rows: tuple[Contribution, ...]
+    """The rows that differ most, the largest first."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The outcome of a comparison; the first model is the baseline."""
 
@@ -102,6 +145,8 @@ class Comparison:
     warnings: tuple[str, ...]
     run: Mapping[str, Any]
     """All that may differ between equal runs: version, time, inputs."""
+    explanations: tuple[Explanation, ...] = ()
+    """One per loss and candidate, where asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON form as plain objects, digest included."""
@@ -118,6 +163,7 @@ class Comparison:
             "correction": self.correction,
             "results": [_plain(asdict(result)) for result in self.results],
             "leaderboards": [_plain(asdict(board)) for board in self.leaderboards],
+            "explanations": [_explanation(one) for one in self.explanations],
             "warnings": list(self.warnings),
         }
         return stable | {"digest": digest(stable), "run": dict(self.run)}
@@ -125,6 +171,24 @@ class Comparison:
     def to_json(self) -> str:
         """Give the JSON form as text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _explanation(explanation: Explanation) -> dict[str, Any]:
+    rows = [ref_to_dict(row.at) | _numbers(row) for row in explanation.rows]
+    parts = [_plain(asdict(part)) for part in explanation.parts]
+    return {
+        "loss": explanation.loss,
+        "candidate": explanation.candidate,
+        "by": list(explanation.by),
+        "difference": explanation.difference,
+        "reason": explanation.reason,
+        "parts": parts,
+        "rows": rows,
+    }
+
+
+def _numbers(row: Contribution) -> dict[str, float]:
+    return {"baseline": row.baseline, "candidate": row.candidate, "difference": row.difference}
 
 
 def _plain(value: Any) -> Any:

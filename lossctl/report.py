@@ -202,10 +202,11 @@ def rows_to_dict(rows: Rows) -> dict[str, Any]:
 
 
 def _count(rows: RowCount) -> dict[str, Any]:
-    return {"count": rows.count, "first": [_ref(ref) for ref in rows.first]}
+    return {"count": rows.count, "first": [ref_to_dict(ref) for ref in rows.first]}
 
 
-def _ref(ref: RowRef) -> dict[str, Any]:
+def ref_to_dict(ref: RowRef) -> dict[str, Any]:
+    """Give the JSON form of a row."""
     shown: dict[str, Any] = {"file": ref.file, "row": ref.row}
     if ref.key:
         shown["key"] = list(ref.key) if len(ref.key) > 1 else ref.key[0]
@@ -243,7 +244,7 @@ def _distribution(result: Result) -> dict[str, Any]:
 def _worst(row: WorstRow) -> dict[str, Any]:
     reason = None if math.isfinite(row.loss) else "infinite"
     return {
-        **_ref(row.at),
+        **ref_to_dict(row.at),
         "loss": _number(row.loss),
         "reason": reason,
         "columns": dict(row.columns),

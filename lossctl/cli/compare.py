@@ -102,6 +102,18 @@ Seed = Annotated[
     int, opt.option("--seed", metavar="N", min=0, help="Another seed draws other replicates.")
 ]
 
+Explain = Annotated[
+    str | None,
+    opt.option(
+        "--explain",
+        metavar="COLUMNS",
+        help="Split each difference over the slices by these columns, and name the rows that "
+        "contribute most.",
+        autocompletion=complete_columns,
+    ),
+]
+Top = Annotated[int, opt.option("--top", metavar="N", min=1, help="How many rows --explain names.")]
+
 
 def compare_models(
     models: Models,
@@ -130,6 +142,8 @@ def compare_models(
     block_length: BlockLength = 0,
     resamples: Resamples = 0,
     seed: Seed = 0,
+    explain: Explain = None,
+    top: Top = 10,
     format: opt.Format = "table",
     output: opt.Output = None,
     report: opt.Reports = None,
@@ -181,6 +195,8 @@ def compare_models(
         block_length=block_length,
         resamples=resamples,
         seed=seed,
+        explain=opt.names(explain),
+        top=top,
     )
     wrong.of(method.check, weight)
     plan = plan_models(

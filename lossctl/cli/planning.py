@@ -52,7 +52,7 @@ def plan_models(
     from lossctl.compare import plan_comparison
 
     files = [*models, *([] if targets is None else [targets])]
-    named = [*(preds or ()), *method.columns]
+    named = [*(preds or ()), *method.columns, *method.explain]
     sources, specs, choices, policies = ask(wrong, files, losses, named=named, **options)
     return plan_comparison(
         sources[: len(models)],

@@ -35,6 +35,10 @@ class Method:
     resamples: int = 0
     """Replicates of the bootstrap; 0 for none."""
     seed: int = 0
+    explain: tuple[str, ...] = ()
+    """Columns whose slices and rows a difference is split over; none to leave it whole."""
+    top: int = 10
+    """Rows that an explanation names."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -83,6 +87,8 @@ class Method:
             said.append(f"blocks={self.block_length} of {self.time}")
         if self.resamples:
             said.append(f"resamples={self.resamples} seed={self.seed}")
+        if self.explain:
+            said.append(f"explain={','.join(self.explain)}")
         return said
 
 
@@ -164,6 +170,9 @@ def plan_comparison(
 
     """
     models = _models(predictions, preds)
+    slicings = policies.by
+    if method.explain:
+        policies = replace(policies, by=(*slicings, method.explain))
     sources = [*predictions, *([] if targets is None else [targets])]
     wrong = Gathered()
     bindings = []
@@ -186,7 +195,7 @@ def plan_comparison(
         for binding in bindings
     )
     checks = dict.fromkeys(check for plan in plans for check in plan.checks)
-    return ComparisonPlan(models, plans, tuple(checks), policies.by, method, unit)
+    return ComparisonPlan(models, plans, tuple(checks), slicings, method, unit)
 
 
 def _models(predictions: Sequence[Source], preds: Sequence[str]) -> tuple[Model, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from lossctl import __version__
+from lossctl.compare.explain import explanations
 from lossctl.compare.judge import Subject, differences, leaderboards, subjects
 from lossctl.compare.plan import ComparisonPlan
 from lossctl.compare.state import empty_comparison, measure
@@ -43,6 +44,7 @@ def compare(plan: ComparisonPlan, progress: Progress | None = None) -> Compariso
         tests=tests,
         correction=plan.method.correction,
         warnings=(*absent_labels(state.rows), *_warnings(plan, rows, judged, results, places)),
+        explanations=tuple(explanations(plan, state, judged, results, places)),
         run={
             "version": __version__,
             "elapsed_s": round(time.perf_counter() - started, 3),

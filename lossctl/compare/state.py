@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from lossctl.stats.segments import Segments
 from lossctl.stats.units import Ids
 
 Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 
 @dataclass
@@ -69,6 +70,7 @@ def empty_paired(plan: ComparisonPlan, spec: Spec, groups: int, *, units: bool =
         weighted=plan.policies.weight is not None,
         units=units,
         differences=plan.method.test == "wilcoxon",
+        top=plan.method.top if plan.method.explain else 0,
         groups=groups,
     )
 
@@ -126,4 +128,37 @@ def _add(
         weights = None if weights is None else weights[counted]
         names = names.among(counted)
         ids = None if ids is None else ids[counted]
+    if weights is not None and not weights.all():
+        # Rows of weight 0 have no part in anything.
+        weighty = np.flatnonzero(weights)
+        stacked, shown = stacked[:, weighty], [values[weighty] for values in shown]
+        segments, names, weights = segments.take(weighty), names.among(weighty), weights[weighty]
+        ids = None if ids is None else ids[weighty]
+    _add_extremes(paired, shown, segments, names, weights)
     paired.add(stacked, shown, segments, names.first, weights, ids)
+
+
+def _add_extremes(
+    paired: Paired,
+    shown: Sequence[Array],
+    segments: Segments,
+    names: RowNames,
+    weights: Array | None,
+) -> None:
+    """Look for the rows that contribute most to the difference from the baseline."""
+    for model, extremes in enumerate(paired.extremes, start=1):
+        before, after = shown[0], shown[model]
+        gaps = np.abs(after) - np.abs(before) if paired.signed else after - before
+        gaps = gaps if weights is None else gaps * weights
+        # A difference that is not finite has no place in a sum.
+        rows = np.flatnonzero(np.isfinite(gaps) & (gaps != 0.0))
+        part = names.among(rows)
+        carried = partial(_shown_of, before[rows], after[rows], part)
+        extremes.add(gaps[rows], segments.take(rows), part.piece, part.numbers, carried)
+
+
+def _shown_of(
+    before: Array, after: Array, names: RowNames, indices: Indices
+) -> list[tuple[Any, ...]]:
+    pairs = zip(before[indices].tolist(), after[indices].tolist(), strict=True)
+    return [(*pair, *key) for pair, key in zip(pairs, names.carried(indices), strict=True)]

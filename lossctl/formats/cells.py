@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lossctl.comparison import Comparison
+from lossctl.comparison import Comparison, Explanation
 from lossctl.formats import Document
 from lossctl.report import Interval, Report, Result
 from lossctl.verdict import Outcome, Verdict
@@ -43,6 +43,10 @@ def tables(document: Document, *, worst: bool = False) -> list[tuple[str, Table]
         found += [] if gate is None else [(f"gate {gate.summary}", _gate_columns(gate))]
     else:
         found = [("", _differences(document)), ("leaderboard", _leaderboards(document))]
+        for one in document.explanations:
+            name = f"{one.loss} of {one.candidate}"
+            found.append((f"difference in {name}, by {', '.join(one.by)}", _parts(one)))
+            found.append((f"rows that contribute most to the difference in {name}", _rows(one)))
     said = [(title, {h: c for h, c in table.items() if any(c)}) for title, table in found]
     return [(title, table) for title, table in said if table]
 
@@ -121,6 +125,32 @@ def _gate_columns(gate: Verdict) -> Table:
     }
 
 
+def _parts(explanation: Explanation) -> Table:
+    parts = explanation.parts
+    return {
+        "slice": [slice_name(part.slice) for part in parts],
+        "contribution": [_signed(part.contribution) for part in parts],
+        "mix": [_signed(part.mix) for part in parts],
+        "within": [_signed(part.within) for part in parts],
+        "share": [_percent_of(part.share) for part in parts],
+        "baseline": [number(part.baseline_value) for part in parts],
+        "value": [number(part.candidate_value) for part in parts],
+        "rows": [str(part.n) for part in parts],
+    }
+
+
+def _rows(explanation: Explanation) -> Table:
+    rows = explanation.rows
+    return {
+        "file": [row.at.file for row in rows],
+        "row": [str(row.at.row) for row in rows],
+        "key": [", ".join(map(_text, row.at.key)) for row in rows],
+        "difference": [_signed(row.difference) for row in rows],
+        "baseline": [number(row.baseline) for row in rows],
+        "value": [number(row.candidate) for row in rows],
+    }
+
+
 def _worst_columns(result: Result) -> dict[str, list[str]]:
     """Give the columns of a result's worst rows by heading."""
     rows = result.worst or ()
@@ -178,6 +208,10 @@ def _signed(value: float | None) -> str:
 
 def _percent(value: float | None) -> str:
     return "" if value is None else f"{100.0 * value:+.3g} %" if value else "0 %"
+
+
+def _percent_of(share: float) -> str:
+    return f"{100.0 * share:.1f} %"
 
 
 def _p(value: float | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.stats.extremes import Extremes
 from lossctl.stats.moments import Moments
 from lossctl.stats.segments import Segments
 from lossctl.stats.tally import FirstRows, Rows
@@ -34,12 +35,14 @@ class Paired:
         weighted: bool = False,
         units: bool = False,
         differences: bool = False,
+        top: int = 0,
         groups: int = 1,
     ) -> None:
         """Start with no rows in every group.
 
         ``signed`` losses are better the closer they are to 0, others the lower they are. ``units``
-        keeps sums by unit as well, ``differences`` the difference of every row.
+        keeps sums by unit as well, ``differences`` the difference of every row, and ``top`` so
+        many rows of which the candidates differ most from the baseline.
         """
         self.signed = signed
         self.components = components
@@ -50,6 +53,10 @@ class Paired:
         self.units = Units(models * components, weighted=weighted) if units else None
         self.differences: dict[tuple[int, int], list[Array]] | None = {} if differences else None
         """Model and group to its rows' differences from the baseline that are not 0."""
+        self.extremes = [
+            Extremes(top, "largest_absolute", groups) for _ in range(models - 1) if top
+        ]
+        """The rows that contribute most to the difference of each candidate."""
         self.odd: dict[tuple[str, int, int], Rows] = {}
         """Kind, model and group to the rows of which the model shows no finite number."""
 
@@ -98,6 +105,8 @@ class Paired:
         for mine, theirs in ((self.better, other.better), (self.worse, other.worse)):
             for model in range(self.models):
                 np.add.at(mine[model], into, theirs[model])
+        for mine_kept, theirs_kept in zip(self.extremes, other.extremes, strict=True):
+            mine_kept.merge(theirs_kept, groups)
         if self.units is not None and other.units is not None:
             self.units.merge(other.units, into)
         if self.differences is not None:
@@ -114,6 +123,8 @@ class Paired:
         self.moments.grow(groups)
         self.better = np.pad(self.better, ((0, 0), (0, more)))
         self.worse = np.pad(self.worse, ((0, 0), (0, more)))
+        for extremes in self.extremes:
+            extremes.grow(groups)
 
     def rows_of(self, kind: str, model: int, group: int) -> Rows:
         """Give the rows of a kind that a model has in a group."""
