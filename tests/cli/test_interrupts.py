@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -28,15 +29,15 @@ ROWS = 200_000
 CHUNKS = "--chunk-rows", "2000"
 
 PROGRAM = """
-import os, signal, sys, time
-from lossctl import evaluate
+import importlib, os, signal, sys, time
 from lossctl.cli.main import main
 from lossctl.data import csv, blocks
 
+evaluate = importlib.import_module("lossctl.evaluate")
 task_rows, checkpoint, told, killed_at, pause = (float(text) for text in sys.argv[1:6])
 csv.RANGE_BYTES, blocks.FRAGMENT_ROWS = int(13 * task_rows), int(task_rows)
 evaluate.CHECKPOINT_S = checkpoint
-measure = evaluate._measure_chunk
+measure = evaluate.measure_chunk
 chunks = 0
 
 def measured(*arguments):
@@ -49,7 +50,7 @@ def measured(*arguments):
         os.write(int(told), b"%d\\n" % arguments[2].read)
     time.sleep(pause)
 
-evaluate._measure_chunk = measured
+evaluate.measure_chunk = measured
 sys.argv[1:] = sys.argv[6:]
 main()
 """
@@ -118,6 +119,8 @@ class Rows:
 
     def wait(self) -> None:
         """Wait for the first chunk."""
+        told, _, _ = select.select([self.reader], [], [], 60)
+        assert told, "the run has measured no chunk"
         assert os.read(self.reader, 1)
 
     def read(self) -> list[int]:
