@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, get_args
 
 from lossctl.checks import Nonfinite
 from lossctl.data.binding import Choices
 from lossctl.data.chunks import Nulls
 from lossctl.data.columns import check_named
+from lossctl.data.derived import column_of, parse_slicing
 from lossctl.data.grouped import group_files
 from lossctl.data.memory import hold
 from lossctl.data.source import Source, open_source
@@ -63,7 +65,7 @@ def evaluate(
         Role to its columns: a name, a glob, or several names. Usual names are found.
     by
         Columns to slice by; ``["a", "b"]`` are two slicings, ``[("a", "b")]`` is one that
-        crosses them.
+        crosses them; ``"age:10,20"`` and ``"when:month"`` slice by ranges and by parts of times.
     group, positive, classes, nulls, nonfinite, quantiles, histogram, jobs, chunk_rows
         As the options of the command.
     ci
@@ -85,7 +87,6 @@ def evaluate(
     """
     wrong = Gathered()
     specs = wrong.of(specs_of, losses)
-    slicings = slicings_of(by)
     told = {
         role: names if isinstance(names, str) else ",".join(names)
         for role, names in (columns or {}).items()
@@ -98,7 +99,6 @@ def evaluate(
         ci=ci,
         quantiles=tuple(quantiles),
         histogram=histogram,
-        by=slicings,
         jobs=jobs or usable_cores(),
         chunk_rows=chunk_rows,
     )
@@ -106,7 +106,14 @@ def evaluate(
     if targets is not None:
         sources.append(wrong.of(source_of, targets, "target"))
     if all(sources):
-        wrong.of(check_named, sources, [*told.values(), *(name for s in slicings for name in s)])
+        with wrong:
+            slicings = [
+                tuple(part for name in names for part in parse_slicing(name, sources))
+                for names in slicings_of(by)
+            ]
+            policies = replace(policies, by=tuple(slicings))
+        sliced = map(column_of, policies.sliced)
+        wrong.of(check_named, sources, [*told.values(), *sliced])
     wrong.settle()
     choices = Choices(told, None if positive is None else str(positive), tuple(map(str, classes)))
     if group is not None:

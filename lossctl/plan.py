@@ -11,6 +11,8 @@ from lossctl import __version__
 from lossctl.checks import Check, Nonfinite, find_checks
 from lossctl.data.binding import Binding, Choices, Slot, bind, find_columns, is_stacked
 from lossctl.data.chunks import MEMORY, Column, Missing, Nulls, Pairing, Reading
+from lossctl.data.derived import column_of
+from lossctl.data.grouped import GroupedSource
 from lossctl.data.keys import find_keys
 from lossctl.data.kinds import check_type
 from lossctl.data.source import Source
@@ -40,6 +42,10 @@ class Policies:
     """Columns that are shown of such rows."""
     by: tuple[tuple[str, ...], ...] = ()
     """Columns of each slicing asked for; several columns are crossed."""
+    max_slices: int = 10_000
+    """Slices of one slicing beyond which it is refused."""
+    min_slice_rows: int = 0
+    """Slices of fewer rows are marked, and not judged by limits."""
     where: str | None = None
     """Filter of the rows to keep, as text; None for all rows."""
     weight: str | None = None
@@ -60,6 +66,11 @@ class Policies:
     chunk_rows: int | None = None
     """Rows held at a time; None for as many as fit into the cache."""
 
+    @property
+    def sliced(self) -> tuple[str, ...]:
+        """Give all that rows are sliced by, each once."""
+        return tuple(dict.fromkeys(name for names in self.by for name in names))
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -70,6 +81,10 @@ class Settings:
     policies: Policies
     columns: Mapping[str, Mapping[str, list[str] | str]]
     """Loss to role to the columns that fill it, to be shown."""
+    classes: tuple[tuple[str, ...], ...] = ()
+    """Class names in order, of every role that takes labels by name."""
+    group: str | None = None
+    """Column of a long file whose rows were gathered into groups."""
 
     def signature(self, rows: int) -> str:
         """Write the settings in one line."""
@@ -116,7 +131,12 @@ class Plan:
             }
             if self.policies.weight is not None:
                 columns[spec.label]["weight"] = [self.policies.weight]
-        return Settings(self.specs, self.reading.pairing, self.policies, columns)
+        classes = dict.fromkeys(slot.classes for slot in self.reading.slots if slot.classes)
+        groups = [s.group for s in self.reading.sources if isinstance(s, GroupedSource)]
+        group = groups[0] if groups else None
+        return Settings(
+            self.specs, self.reading.pairing, self.policies, columns, tuple(classes), group
+        )
 
 
 def _rows_of_chunk(slots: Iterable[Slot]) -> int:
@@ -261,7 +281,11 @@ def plan_reading(
         policies.nulls,
         policies.chunk_rows or _rows_of_chunk(slots),
         shared,
-        find([name for names in policies.by for name in names], purpose="to slice by"),
+        tuple(
+            column
+            for name in policies.sliced
+            for column in find([column_of(name)], purpose="to slice by")
+        ),
         carried=find([*policies.keep, *carried], purpose="to carry along"),
         weight=weight,
         keys=find_keys(sources, policies.keys),

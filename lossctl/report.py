@@ -91,6 +91,8 @@ class Result:
     reason: str | None = None
     limit: float | None = None
     """``inf`` or ``-inf`` where the value is infinite; shown in text, never in JSON."""
+    small: bool = False
+    """Whether it is a slice of fewer rows than were asked for, which no limit judges."""
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,7 @@ def _result(result: Result) -> dict[str, Any]:
         "undefined": _count(result.undefined),
         "clipped": result.clipped.count,
         "clipped_share": _number(result.clipped_share),
+        **({"small": True} if result.small else {}),
     }
 
 

@@ -54,7 +54,7 @@ class State:
 def empty_state(settings: Settings) -> State:
     """Give the identity of merging."""
     policies = settings.policies
-    cells = Cells(list(dict.fromkeys(name for names in policies.by for name in names)))
+    cells = Cells(policies.sliced, policies.max_slices)
     tallies = {spec.full: empty_tally(spec, policies, len(cells.keys)) for spec in settings.specs}
     return State(cells, tallies, {}, {}, {})
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from lossctl import __version__
 from lossctl.data.chunks import Piece
+from lossctl.data.derived import Derived
 from lossctl.data.joined import Pairs
 from lossctl.data.source import Source
 from lossctl.errors import InputError, LossctlError, Place, SeveralErrors, SpecError
@@ -256,7 +257,9 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "histogram": policies.histogram,
         "top": policies.top,
         "keep": list(policies.keep),
-        "by": [list(names) for names in policies.by],
+        "by": [[_dimension(name) for name in names] for names in policies.by],
+        "max_slices": policies.max_slices,
+        "min_slice_rows": policies.min_slice_rows,
         "where": policies.where,
         "weight": policies.weight,
         "keys": list(policies.keys),
@@ -264,6 +267,8 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "min_match_rate": policies.min_match_rate,
         "fingerprint": policies.fingerprint,
         "columns": {loss: dict(roles) for loss, roles in settings.columns.items()},
+        "classes": [list(names) for names in settings.classes],
+        "group": settings.group,
     }
 
 
@@ -277,7 +282,9 @@ def _load(document: Mapping[str, Any], losses: Sequence[Loss]) -> Saved:
         histogram=told["histogram"],
         top=told["top"],
         keep=tuple(told["keep"]),
-        by=tuple(tuple(names) for names in told["by"]),
+        by=tuple(tuple(map(_load_dimension, names)) for names in told["by"]),
+        max_slices=told["max_slices"],
+        min_slice_rows=told["min_slice_rows"],
         where=told["where"],
         weight=told["weight"],
         keys=tuple(told["keys"]),
@@ -286,7 +293,8 @@ def _load(document: Mapping[str, Any], losses: Sequence[Loss]) -> Saved:
         fingerprint=told["fingerprint"],
     )
     specs = tuple(parse(told["losses"], known=losses))
-    settings = Settings(specs, told["pairing"], policies, told["columns"])
+    classes = tuple(map(tuple, told["classes"]))
+    settings = Settings(specs, told["pairing"], policies, told["columns"], classes, told["group"])
     state = empty_state(settings)
     state.read = {(path, start, stop): rows for path, start, stop, rows in document["read"]}
     state.dropped = {why: _load_rows(rows) for why, rows in document["dropped"].items()}
@@ -300,6 +308,19 @@ def _load(document: Mapping[str, Any], losses: Sequence[Loss]) -> Saved:
         tally.grow(len(state.cells.keys))
         _load_tally(tally, document["tallies"][name])
     return Saved(settings, state, document["inputs"], document["complete"])
+
+
+def _dimension(name: str) -> str | dict[str, Any]:
+    """Give what rows are sliced by: a column's name, or what is derived of it."""
+    if not isinstance(name, Derived):
+        return name
+    return {"column": name.column, "edges": list(name.edges), "part": name.part}
+
+
+def _load_dimension(told: str | Mapping[str, Any]) -> str:
+    if isinstance(told, str):
+        return told
+    return Derived(told["column"], told["edges"], told["part"])
 
 
 def _tally(tally: Tally) -> dict[str, Any]:

@@ -229,6 +229,7 @@ def _result(
         clipped_share=_share(tally, group, total) if single and value is not None else None,
         reason=reason,
         limit=limit,
+        small=bool(slice_) and n < policies.min_slice_rows,
     )
 
 
@@ -334,6 +335,10 @@ def _warnings(rows: Rows, results: Sequence[Result]) -> tuple[str, ...]:
     ]
     if rows.matching is not None and rows.matching.rate < 1.0:
         warnings.append(_unmatched_in_words(rows.read, rows.matching))
+    small = len({tuple(result.slice.items()) for result in results if result.small})
+    if small:
+        slices = "1 slice has" if small == 1 else f"{small} slices have"
+        warnings.append(f"{slices} too few rows to be judged")
     for result in (result for result in results if not result.slice):
         if result.clipped.count:
             share = result.clipped_share

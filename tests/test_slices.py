@@ -366,6 +366,8 @@ def test_a_missing_column_is_named_with_the_one_that_may_be_meant(
 # How they are shown -------------------------------------------------------------------------------
 
 SPECIAL = ["[b]x[/b]", "a, b=c", "two\nlines", "p|q\\", '"quoted"', None]
+NOTHING = ["", "null", '""', '"null"', " ", None]
+"""Values that look like none."""
 
 
 @pytest.fixture
@@ -375,23 +377,47 @@ def special(measure: Measure, tmp_path: Path) -> Report:
 
 
 def test_json_lines_and_csv_give_every_value_back(special: Report) -> None:
-    """As it stood in the column; a null and the whole are empty cells of a CSV file."""
+    """As it stood in the column; a CSV file has null for none, and no cell for the whole."""
     expected = sorted(SPECIAL, key=lambda value: (value is None, value))
     found = [result["slice"] for result in json.loads(render(special, "json", Style()))["results"]]
     assert found == [{}, *({"kind": value} for value in expected)]
     lines = render(special, "jsonl", Style()).splitlines()
     assert [json.loads(line)["slice"] for line in lines] == found
     rows = list(csv.DictReader(io.StringIO(render(special, "csv", Style()))))
-    assert [row["kind"] or None for row in rows[1:]] == expected
+    assert [row["kind"] for row in rows] == ["", *(value or "null" for value in expected)]
+
+
+def test_no_two_values_look_alike_in_any_format(measure: Measure, tmp_path: Path) -> None:
+    """The missing value, the empty text and texts that read like them or are quoted like them."""
+    path = write(tmp_path / "rows.parquet", kind=NOTHING)
+    report = measure("mae", path, by=(("kind",),))
+    rows = csv.DictReader(io.StringIO(render(report, "csv", Style())))
+    kinds = [row["kind"] for row in rows]
+    assert len(set(kinds)) == 1 + len(NOTHING)
+    for name, head in (("table", 2), ("md", 2)):
+        lines = render(report, name, Style()).splitlines()[head:]
+        shown = [line.partition("kind=")[2].partition("  ")[0].partition(" |")[0] for line in lines]
+        assert sorted(shown) == sorted(
+            [
+                "",
+                '""',
+                "null",
+                '"null"',
+                *(
+                    ['"\\"\\""', '"\\"null\\""', '" "']
+                    if name == "table"
+                    else ['"\\\\"\\\\""', '"\\\\"null\\\\""', '" "']
+                ),
+            ]
+        )
 
 
 def test_the_table_shows_every_value_whole(special: Report) -> None:
-    """Brackets are no markup, and a line break makes a second line of the cell."""
+    """Brackets are no markup; what would break a line or be taken for two columns is quoted."""
     text = render(special, "table", Style())
-    for value in SPECIAL:
-        for line in ("null" if value is None else value).splitlines():
-            assert line in text
-    assert text.count("mae") == len(special.results)
+    shown = ["[b]x[/b]", '"a, b=c"', r'"two\nlines"', "p|q\\", r'"\"quoted\""', "null"]
+    assert all(f"kind={value} " in text for value in shown)
+    assert len(text.splitlines()) == 2 + len(special.results)
 
 
 def test_markdown_shows_every_value_in_one_line_of_its_table(special: Report) -> None:
@@ -401,10 +427,10 @@ def test_markdown_shows_every_value_in_one_line_of_its_table(special: Report) ->
     shown = [line.split(" | ")[1] for line in lines[2:]]
     assert shown == [
         "",
-        'kind="quoted"',
+        r'kind="\\"quoted\\""',
         "kind=[b]x[/b]",
-        "kind=a, b=c",
-        "kind=p\\|q\\\\",
-        "kind=two lines",
+        'kind="a, b=c"',
+        r"kind=p\|q\\",
+        r'kind="two\\nlines"',
         "kind=null",
     ]

@@ -81,7 +81,7 @@ def comparable(report: Report, rows_before: Mapping[str, tuple[str, int]]) -> di
 
     def renamed(part: Any) -> Any:
         if isinstance(part, dict) and part.keys() >= {"file", "row"}:
-            whole, before = rows_before[Path(part["file"]).name]
+            whole, before = rows_before.get(Path(part["file"]).name, (part["file"], 0))
             return part | {"file": whole, "row": part["row"] + before}
         if isinstance(part, dict):
             return {name: renamed(value) for name, value in part.items()}

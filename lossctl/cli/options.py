@@ -128,9 +128,23 @@ By = Annotated[
         "--by",
         "-g",
         metavar="COLUMNS",
-        help="Report each slice as well; a,b crosses two columns; repeatable.",
+        help="Report each slice as well; a,b crosses two columns; age:10,20,40 slices by ranges, "
+        "when:month by year, quarter, month, week, day, hour or weekday; repeatable.",
         autocompletion=complete_columns,
     ),
+]
+MinSliceRows = Annotated[
+    int,
+    option(
+        "--min-slice-rows",
+        metavar="N",
+        min=0,
+        help="Mark slices of fewer rows; limits do not judge them.",
+    ),
+]
+MaxSlices = Annotated[
+    int,
+    option("--max-slices", metavar="N", min=1, help="Refuse a slicing of more slices."),
 ]
 Keys = Annotated[
     list[str] | None,

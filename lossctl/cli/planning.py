@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lossctl.cli import options as opt
@@ -80,6 +81,8 @@ def ask(
     nulls: str = "error",
     nonfinite: str = "error",
     by: list[str] | None = None,
+    max_slices: int = 10_000,
+    min_slice_rows: int = 0,
     ci: str = "off",
     quantiles: str | None = None,
     histogram: bool = False,
@@ -112,6 +115,7 @@ def ask(
     from lossctl.data.binding import Choices
     from lossctl.data.chunks import Missing, Nulls
     from lossctl.data.columns import check_named
+    from lossctl.data.derived import column_of, parse_slicing
     from lossctl.data.grouped import group_files
     from lossctl.data.keys import Duplicates, find_keys
     from lossctl.data.source import open_sources
@@ -121,7 +125,6 @@ def ask(
 
     specs = wrong.of(parse, losses)
     told = wrong.of(opt.columns, pred, target, col) or {}
-    slicings = tuple(opt.names(columns) for columns in by or ())
     policies = Policies(
         nulls=wrong.of(opt.one_of, "--nulls", nulls, Nulls),
         nonfinite=wrong.of(opt.one_of, "--nonfinite", nonfinite, Nonfinite),
@@ -130,7 +133,8 @@ def ask(
         histogram=histogram,
         top=top,
         keep=tuple(keep),
-        by=slicings,
+        max_slices=max_slices,
+        min_slice_rows=min_slice_rows,
         where=None if where is None else where.strip(),
         weight=weight,
         keys=tuple(keys or ()),
@@ -149,7 +153,9 @@ def ask(
     sources = wrong.of(open_sources, files, *([] if opening is None else [opening]))
     if sources:
         wrong.of(find_keys, sources, keys or ())
-        sliced = [name for names in slicings for name in names]
+        slicings = [wrong.of(parse_slicing, text, sources) or () for text in by or ()]
+        policies = replace(policies, by=tuple(slicings))
+        sliced = map(column_of, policies.sliced)
         wrong.of(
             check_named,
             sources,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lossctl.data import buffers
+from lossctl.data.comparing import TextError
+from lossctl.data.derived import Derived, column_of
 from lossctl.errors import UsageError
 
 Codes = npt.NDArray[np.intp]
@@ -23,6 +26,8 @@ Key = tuple[Any, ...]
 
 MOST = 1 << 20
 """Combinations beyond which slicing is refused."""
+SHOWN = 3
+"""How many of the values of a refused column a message names."""
 SPAN = 1 << 16
 """Integers within a range of this length are numbered by a table."""
 DENSE = 1 << 20
@@ -32,9 +37,13 @@ DENSE = 1 << 20
 class Cells:
     """Numbers the combinations in order of appearance."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        """Start with no combination; without columns the one empty combination is cell 0."""
+    def __init__(self, columns: Sequence[str], most: int = MOST) -> None:
+        """Start with no combination; without columns the one empty combination is cell 0.
+
+        A column of more than ``most`` values is refused.
+        """
         self.columns = tuple(columns)
+        self.most = most
         self.keys: list[Key] = [] if columns else [()]
         self._numbers: dict[Key, int] = dict.fromkeys(self.keys, 0)
         self._values: list[dict[Any, int]] = [{} for _ in columns]
@@ -67,12 +76,15 @@ class Cells:
         ------
         UsageError
             A column holds lists or records, or there are too many combinations.
+        TextError
+            A text is none of the numbers or dates that are sliced by.
 
         """
-        codes = [
-            self._column_codes(name, values, column)
-            for name, values, column in zip(self.columns, self._values, batch_columns, strict=True)
-        ]
+        codes = []
+        for name, values, column in zip(self.columns, self._values, batch_columns, strict=True):
+            codes.append(self._column_codes(name, values, _derived(name, column)))
+            if len(values) > self.most:
+                raise too_many(name, f"more than {self.most}", self.most, values)
         self._make_room()
         places = codes[0]
         for code, room in zip(codes[1:], self._room[1:], strict=True):
@@ -89,14 +101,29 @@ class Cells:
         return cells
 
     def unite(self, columns: Sequence[str]) -> tuple[list[Key], Codes]:
-        """Give the slices by some of the columns, in order, and the slice of each cell."""
+        """Give the slices by some of the columns, in order, and the slice of each cell.
+
+        Raises
+        ------
+        UsageError
+            There are too many of them.
+
+        """
         places = [self.columns.index(name) for name in columns]
         of_cells = [tuple(key[place] for place in places) for key in self.keys]
         keys = sorted(
             set(of_cells), key=lambda key: [(v is None, isinstance(v, str), v) for v in key]
         )
         number = {key: group for group, key in enumerate(keys)}
-        return keys, np.array([number[key] for key in of_cells], dtype=np.intp)
+        labels = [name.label if isinstance(name, Derived) else None for name in columns]
+        shown = [
+            tuple(v if label is None else label(v) for v, label in zip(key, labels, strict=True))
+            for key in keys
+        ]
+        if len(keys) > self.most:
+            firsts = (", ".join(map(str, key)) for key in shown)
+            raise too_many(",".join(columns), str(len(keys)), self.most, firsts)
+        return shown, np.array([number[key] for key in of_cells], dtype=np.intp)
 
     def _make_room(self) -> None:
         """Lay the table out anew where a column has more values than it has room for."""
@@ -141,6 +168,23 @@ class Cells:
         codes = np.stack(np.unravel_index(places, self._room), axis=1)
         for combination in codes.tolist():
             yield tuple(name[code] for name, code in zip(names, combination, strict=True))
+
+
+def too_many(by: str, count: str, most: int, values: Iterable[Any]) -> UsageError:
+    """Say that a column has too many values to slice by, and which come first."""
+    first = ", ".join(repr(value) for value in islice(values, SHOWN))
+    return UsageError(
+        f"--by {by}: {count} slices, {most} are allowed (the first: {first}, ...)",
+        hint="slice by a coarser column or by ranges, as in --by age:10,20, or raise --max-slices",
+    )
+
+
+def _derived(name: str, column: pa.Array) -> pa.Array:
+    try:
+        return name.values(column) if isinstance(name, Derived) else column
+    except TextError as error:
+        error.column = column_of(name)
+        raise
 
 
 def _integer_codes(numbers: dict[Any, int], offsets: Codes, low: int) -> Codes:

@@ -350,7 +350,11 @@ def _chunk(
     if reading.pairing == "one file":
         _carry_keys(reading, batches, chunk)
     if reading.cells:
-        chunk.cells = cells.codes([_column(batches, column) for column in reading.cells])
+        try:
+            chunk.cells = cells.codes([_column(batches, column) for column in reading.cells])
+        except TextError as error:
+            message = f"--by slices by ranges or dates, and {error.text!r} is none"
+            chunk.faults.append(chunk.placed(_text_fault(error, message, reading.cells, batches)))
     return chunk
 
 
@@ -369,6 +373,15 @@ def _carry_keys(reading: Reading, batches: Sequence[pa.RecordBatch], chunk: Chun
 def key_column(number: int) -> Column:
     """Name a column of the key among those that are carried along."""
     return 0, f"\0key{number}"
+
+
+def _text_fault(
+    error: TextError, message: str, columns: Sequence[Column], batches: Sequence[pa.RecordBatch]
+) -> Fault:
+    source = next(source for source, name in columns if name == error.column)
+    part = _part(source, batches)
+    hint = "missing values are empty; a number in quotes compares texts"
+    return Fault(error.row, part, error.column, DomainError, message, hint)
 
 
 def _convert(task: Task, reading: Reading, batches: Sequence[pa.RecordBatch], chunk: Chunk) -> None:
@@ -426,10 +439,7 @@ def _filtered(
         kept = where.matches({column: _column(batches, column) for column in where.columns})
     except TextError as error:
         message = f"--where compares the text {error.text!r} with a number"
-        source = next(source for source, name in where.columns if name == error.column)
-        hint = "put the number in quotes to compare texts"
-        part = _part(source, batches)
-        chunk.faults.append(Fault(error.row, part, error.column, DomainError, message, hint))
+        chunk.faults.append(_text_fault(error, message, where.columns, batches))
         return batches
     if kept.all():
         return batches

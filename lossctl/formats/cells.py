@@ -65,7 +65,7 @@ def _results(report: Report) -> Table:
         "min": [number(result.min) for result in results],
         **{f"p{100 * float(s):g}": [number(r.quantiles[s]) for r in results] for s in shares},
         "max": [number(result.max) for result in results],
-        "rows": [str(result.n) for result in results],
+        "rows": [f"{result.n}{' (few)' * result.small}" for result in results],
         "weight": [number(result.weight) if weighted else "" for result in results],
         "best": ["zero" if result.direction == "zero_is_best" else "lower" for result in results],
     }
@@ -171,9 +171,22 @@ def _worst_title(result: Result) -> str:
 
 def slice_name(values: Mapping[str, Any]) -> str:
     """Name a slice, as in ``region=eu, year=2024``; the whole has no name."""
-    return ", ".join(
-        f"{name}={'null' if value is None else value}" for name, value in values.items()
-    )
+    return ", ".join(f"{name}={slice_value(value)}" for name, value in values.items())
+
+
+def slice_value(value: Any) -> str:
+    """Write a value of a slice whole, and so that no two look alike.
+
+    A text is quoted as in JSON where it is empty, could be taken for the missing value or for two
+    columns, begins in a quote, begins or ends in a blank, or holds a letter that cannot be seen.
+    """
+    if not isinstance(value, str):
+        return str(value) if isinstance(value, bool) else json.dumps(value)
+    bare = value.strip() == value and value != "null" and value[:1] not in ("", '"')
+    if bare and value.isprintable() and not (", " in value and "=" in value):
+        return value
+    seen = all(letter.isprintable() or letter.isascii() for letter in value)
+    return json.dumps(value, ensure_ascii=not seen)
 
 
 def _text(value: Any) -> str:

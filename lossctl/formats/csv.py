@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Mapping
+from typing import Any
 
 from lossctl.comparison import Comparison
 from lossctl.formats import Document, Style, worst
@@ -40,9 +43,31 @@ def render(report: Document, style: Style) -> str:
         flat = result | {"ci_lower": ci["lower"], "ci_upper": ci["upper"]}
         flat |= {f"q{share}": value for share, value in result.get("quantiles", {}).items()}
         cells = [flat[name] for name in fixed]
-        sliced = [result["slice"].get(name) for name in slices]
+        sliced = [_slice_value(result["slice"], name) for name in slices]
         writer.writerow((*cells[: len(BEFORE)], *sliced, *cells[len(BEFORE) :]))
     return text.getvalue()
+
+
+def _slice_value(values: Mapping[str, Any], name: str) -> str:
+    """Write a value of a slice as it is; an empty cell says that rows are not sliced by it.
+
+    A missing value is ``null``; an empty text, and one that reads so, is quoted as in JSON.
+    """
+    value = values.get(name)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False) if _is_ambiguous(value) else value
+    return json.dumps(value) if name in values else ""
+
+
+def _is_ambiguous(text: str) -> bool:
+    """Tell whether a text could be taken for none, or for the quoted form of such a text."""
+    if text in ("", "null"):
+        return True
+    try:
+        inner = json.loads(text) if text.startswith('"') else None
+    except ValueError:
+        return False
+    return isinstance(inner, str) and _is_ambiguous(inner)
 
 
 def _worst_rows(report: Report) -> str:
@@ -60,7 +85,7 @@ def _worst_rows(report: Report) -> str:
         writer.writerow(
             (
                 row[first],
-                *(row["slice"].get(name) for name in slices),
+                *(_slice_value(row["slice"], name) for name in slices),
                 *(row[name] for name in fixed),
                 *(row["columns"].get(name) for name in asked),
             )

@@ -65,7 +65,7 @@ def _judge_check(check: Check, report: Report, baseline: Baseline | None) -> Ite
 
 def _matches(wanted: Slice | str, result: Result) -> bool:
     if isinstance(wanted, str):
-        return bool(result.slice)
+        return bool(result.slice) and not result.small
     return wanted == {name: _text(value) for name, value in result.slice.items()}
 
 

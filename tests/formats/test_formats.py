@@ -57,7 +57,7 @@ def test_a_slice_by_a_column_called_like_a_number_hides_no_number() -> None:
     slices: Mapping[str, Any] = {"value": "x", "n": 7, "loss": None}
     [row] = rows_of(render(report_of(result_of(slice=slices)), "csv", Style()))
     assert (row["value"], row["n"], row["loss"]) == ("0.5", "2", "mse")
-    assert (row["slice_value"], row["slice_n"], row["slice_loss"]) == ("x", "7", "")
+    assert (row["slice_value"], row["slice_n"], row["slice_loss"]) == ("x", "7", "null")
 
 
 @pytest.mark.parametrize(
