@@ -60,6 +60,8 @@ class Difference:
     distance: Distance | None = None
     reason: str | None = None
     """Why the difference or its verdict is undefined."""
+    relative_ci: Interval | None = None
+    """Interval of the relative difference, by the delta method; None from a bootstrap."""
     relative_reason: str | None = None
 
 

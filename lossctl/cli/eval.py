@@ -92,8 +92,8 @@ def evaluate_files(
     from lossctl.cli.gating import Gating, Limits
     from lossctl.cli.keeper import Keeper
     from lossctl.cli.output import Outputs
-    from lossctl.cli.planning import plan_files
     from lossctl.cli.progress import progress_of
+    from lossctl.compare import compare
     from lossctl.errors import Gathered
     from lossctl.evaluate import evaluate
 
@@ -121,7 +121,7 @@ def evaluate_files(
         gated=limits.given or bool(ctx.obj),
     )
     gating = wrong.of(Gating.plan, limits, losses, ci, by, ctx.obj or ()) or Gating()
-    plan = gating.reporting(outputs)(plan_files)(
+    plan, rival = gating.reporting(outputs)(gating.plan_runs)(
         wrong,
         files,
         losses,
@@ -158,4 +158,5 @@ def evaluate_files(
     progress = progress_of(plan, shown=not (quiet or no_progress))
     with gating.reporting(outputs), progress as seen:
         found = evaluate(plan, seen, done=keeper.done, checkpoint=keeper.save)
-    return gating.conclude(found, outputs, quiet=quiet)
+        compared = None if rival is None else compare(rival)
+    return gating.conclude(found, compared, outputs, quiet=quiet)

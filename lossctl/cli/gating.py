@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossctl.cli.stderr import note
 from lossctl.errors import Exit, Gathered, LossctlError, UsageError
-from lossctl.gates.baseline import Baseline
+from lossctl.gates.baseline import Baseline, Paired
 from lossctl.gates.checks import (
     CHANGES,
     Check,
@@ -22,11 +22,14 @@ from lossctl.gates.checks import (
     takes_loss,
 )
 from lossctl.gates.judge import judge, unmeasured
-from lossctl.gates.open import open_baseline
+from lossctl.gates.open import holds_predictions, open_baseline
 from lossctl.verdict import Inconclusive, Verdict
 
 if TYPE_CHECKING:
     from lossctl.cli.output import Outputs
+    from lossctl.compare import ComparisonPlan
+    from lossctl.comparison import Comparison
+    from lossctl.plan import Plan
     from lossctl.report import Report
 
 
@@ -127,6 +130,29 @@ class Gating:
                 found.append(",".join(check.slice))
         return found
 
+    def plan_runs(
+        self, wrong: Gathered, files: Sequence[str], losses: list[str], **options: Any
+    ) -> tuple[Plan, ComparisonPlan | None]:
+        """Plan the run, and its comparison with a baseline of predictions, if there is one.
+
+        Raises
+        ------
+        LossctlError
+            All that is wrong with either.
+
+        """
+        from lossctl.cli.planning import plan_files
+
+        plan = plan_files(wrong, files, losses, **options)
+        if self.baseline is None or not self.compares or not holds_predictions(self.baseline):
+            return plan, None
+        return plan, _plan_comparison(self.baseline, files, losses, options)
+
+    @property
+    def compares(self) -> bool:
+        """Whether any limit is on a change."""
+        return any(check.kind in CHANGES for check in self.checks)
+
     @contextmanager
     def reporting(self, outputs: Outputs | None) -> Iterator[None]:
         """Write the further reports even where nothing could be measured, as that outcome."""
@@ -138,12 +164,18 @@ class Gating:
                 outputs.write_reports(_nothing(error, self._verdict(outcomes)))
             raise
 
-    def conclude(self, report: Report, outputs: Outputs, *, quiet: bool) -> Exit:
+    def conclude(
+        self, report: Report, compared: Comparison | None, outputs: Outputs, *, quiet: bool
+    ) -> Exit:
         """Judge the report, write it, and give the exit status."""
         if not self.checks:
             outputs.write(report, quiet=quiet)
             return Exit.DONE
-        baseline = self._baseline(report)
+        baseline: Baseline | None = None
+        if compared is not None:
+            baseline = Paired(compared)
+        elif self.baseline is not None and self.compares:
+            baseline = open_baseline(self.baseline, report)
         verdict = self._verdict(judge(self.checks, report, baseline))
         outputs.write(replace(report, gate=verdict), quiet=quiet)
         tell(verdict, quiet=quiet)
@@ -151,11 +183,6 @@ class Gating:
 
     def _verdict(self, outcomes: tuple[Any, ...]) -> Verdict:
         return Verdict(outcomes, self.inconclusive, self.exit_zero)
-
-    def _baseline(self, report: Report) -> Baseline | None:
-        if self.baseline is None or not any(check.kind in CHANGES for check in self.checks):
-            return None
-        return open_baseline(self.baseline, report)
 
 
 def tell(verdict: Verdict, *, quiet: bool) -> None:
@@ -168,6 +195,40 @@ def tell(verdict: Verdict, *, quiet: bool) -> None:
             note(f"{outcome.verdict}: {place_name(outcome)}: {outcome.message}{why}")
     if not quiet or verdict.decision != "pass":
         note(f"gate {verdict.summary}")
+
+
+def _plan_comparison(
+    baseline: str, files: Sequence[str], losses: list[str], options: Mapping[str, Any]
+) -> ComparisonPlan:
+    """Plan the comparison of a candidate with the predictions of a baseline on the same rows.
+
+    Raises
+    ------
+    LossctlError
+        They cannot be compared.
+
+    """
+    from lossctl.cli.planning import plan_models
+    from lossctl.compare import Method
+    from lossctl.errors import ColumnError
+
+    if options.get("group") is not None:
+        raise UsageError("--group has no baseline of predictions", hint="take a report of it")
+    candidate, *rest = files
+    alone = ("quantiles", "histogram", "top", "keep", "fingerprint", "group")
+    asked = {name: value for name, value in options.items() if name not in alone}
+    level = 0.95 if asked["ci"] == "off" else float(asked["ci"])
+    pred = asked.pop("pred")
+    preds = None if pred is None else [pred]
+    models, method = [baseline, candidate], Method(level=level)
+    truth = rest[0] if rest else None
+    try:
+        return plan_models(Gathered(), models, truth, losses, method, preds=preds, **asked)
+    except ColumnError:
+        if truth is not None:
+            raise
+        # The truth may be beside the candidate's predictions only.
+        return plan_models(Gathered(), models, candidate, losses, method, preds=preds, **asked)
 
 
 def _on_losses(limits: Limits) -> Mapping[str, Sequence[str]]:
@@ -202,7 +263,7 @@ def _check_complete(
     """
     changes = [check.title for check in checks if check.kind in CHANGES]
     if changes and limits.baseline is None:
-        hint = "--baseline FILE names predictions, a JSON report or a state file"
+        hint = "--baseline FILE names predictions, an earlier JSON report or a state file"
         raise UsageError(f"{changes[0]} has no baseline to compare with", hint=hint)
     if ci == "off" and any(check.by_interval for check in checks):
         raise UsageError("intervals are to decide, but --ci is off")

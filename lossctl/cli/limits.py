@@ -51,7 +51,8 @@ Baseline = Annotated[
     option(
         "--baseline",
         metavar="FILE",
-        help="What increases are from: an earlier JSON report or a state file.",
+        help="What increases are from: predictions for the same rows, compared row by row, or the "
+        "numbers of an earlier JSON report or state file.",
     ),
 ]
 Decide = Annotated[

@@ -124,7 +124,9 @@ def change(first: Exact, second: Exact) -> Exact:
     return float(second) - float(first)
 
 
-def standard_error(spec: Spec, estimate: Estimate, factors: Mapping[int, int]) -> float | None:
+def standard_error(
+    spec: Spec, estimate: Estimate, factors: Mapping[int, int] | Mapping[int, Fraction]
+) -> float | None:
     """Carry the covariance of the means through the finishes of several models.
 
     ``factors`` are those of the models in a sum of their values, as in ``{0: -1, 1: 1}`` for a

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from statistics import NormalDist
 from typing import Any
 
@@ -193,6 +194,7 @@ def _difference(subject: Subject, name: str, model: int, method: Method) -> Diff
         direction=loss.direction,
         distance=_distance(merit),
         reason="; ".join(reasons) or judged.reason,
+        relative_ci=None if relative is None else _relative_ci(subject, model, relative, method),
         relative_reason=relative_reason,
     )
 
@@ -214,6 +216,17 @@ def _relative(baseline: Value, candidate: Value) -> tuple[float | None, str | No
         return float(change(base, candidate.exact) / size), None
     except OverflowError:
         return None, "beyond the largest double"
+
+
+def _relative_ci(subject: Subject, model: int, relative: float, method: Method) -> Interval | None:
+    """Give the interval of ``(c - b) / |b|``, whose slopes are ``1 / |b|`` and ``-c / (b |b|)``."""
+    values = [subject.values[number].exact for number in (0, model)]
+    base, candidate = (Fraction(value) for value in values if value is not None)
+    factors = {0: -candidate / (base * abs(base)), model: 1 / abs(base)}
+    error = standard_error(subject.spec, subject.estimate, factors)
+    if error is None or subject.replicates is not None or (error == 0.0 and relative != 0.0):
+        return None
+    return _by_t(relative, error, subject.estimate, method).ci
 
 
 def _merit(subject: Subject, first: int, second: int, method: Method) -> Effect:

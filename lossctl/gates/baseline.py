@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Protocol
 
-from lossctl.report import Result
+from lossctl.comparison import Comparison, Difference
+from lossctl.report import Interval, Result
+from lossctl.stats.distributions import t_quantile
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,43 @@ class Summarised:
             zero = Amount(0.0)
             return Change(found.value, zero, zero if found.value else None, identical=True)
         return _unpaired(mine, found, level)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A baseline whose predictions were read beside those of the candidate, row by row."""
+
+    comparison: Comparison
+
+    def change(self, candidate: Result, level: float, *, by_interval: bool) -> Change | Fault:
+        """Give the paired difference of one loss over one slice."""
+        key = key_of(candidate.loss, candidate.slice)
+        found = next((r for r in self.comparison.results if key_of(r.loss, r.slice) == key), None)
+        if found is None:
+            return Fault("missing-in-baseline", f"the baseline has no {candidate.loss} here")
+        if found.baseline_value is None or found.difference is None:
+            return Fault("undefined-baseline", f"{candidate.loss}: {found.reason}")
+        if by_interval and found.n < 2:
+            return Fault("too-few-rows", f"{found.n} row has no interval")
+        relative = None
+        if found.relative_difference is not None:
+            relative = _amount(found.relative_difference, found.relative_ci, found, level)
+        return Change(
+            baseline=found.baseline_value,
+            absolute=_amount(found.difference, found.ci, found, level),
+            relative=relative,
+            identical=found.difference == 0.0 and found.std_error == 0.0,
+            reason="zero-variance" if found.std_error == 0.0 else "no-interval",
+        )
+
+
+def _amount(value: float, ci: Interval | None, found: Difference, level: float) -> Amount:
+    """Take the interval of a comparison to another level."""
+    if ci is None or ci.level == level:
+        return Amount(value) if ci is None else Amount(value, ci.lower, ci.upper)
+    df = (found.n if found.clusters is None else found.clusters) - 1
+    ratio = t_quantile((1.0 + level) / 2.0, df) / t_quantile((1.0 + ci.level) / 2.0, df)
+    return Amount(value, value - ratio * (value - ci.lower), value + ratio * (ci.upper - value))
 
 
 def key_of(loss: str, slice_: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, Any], ...]]:

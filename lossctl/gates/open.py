@@ -1,4 +1,4 @@
-"""Opening baselines: an earlier report, a state, or a file of predictions."""
+"""Opening baselines: an earlier report or a state, told from a file of predictions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,21 @@ from lossctl.report import Report
 
 SAME = ("nulls", "nonfinite", "weight", "where", "missing", "duplicates")
 """Settings that must be those of the baseline, as they say which rows count and how much."""
+
+
+HEAD = 200
+"""Bytes at the start of a file that tell what lossctl wrote from rows."""
+
+
+def holds_predictions(path: str) -> bool:
+    """Tell whether a baseline is rows to be read beside the candidate's, and not numbers."""
+    if "://" in path or not Path(path).exists():
+        return "://" in path or any(sign in path for sign in "*?[")
+    if not Path(path).is_file():
+        return True
+    with Path(path).open("rb") as file:
+        head = file.read(HEAD).lstrip()
+    return not (head.startswith(b"{") and (b'"schema"' in head or head.startswith(b'{"digest"')))
 
 
 def open_baseline(path: str, candidate: Report) -> Baseline:
@@ -49,7 +64,12 @@ def _summarised(document: dict[str, Any], candidate: Report) -> Summarised:
         )
         for result in document["results"]
     }
-    return Summarised(numbers, other_conditions(document["signature"], candidate.signature))
+    fault = other_conditions(document["signature"], candidate.signature)
+    before, now = document.get("fingerprint"), candidate.fingerprint
+    if fault is None and None not in (before, now) and before != now:
+        message = f"the baseline was measured on other rows (fingerprint {before}, not {now})"
+        fault = Fault("other-fingerprint", message)
+    return Summarised(numbers, fault)
 
 
 def other_conditions(before: str, now: str) -> Fault | None:
