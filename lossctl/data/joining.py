@@ -80,12 +80,14 @@ def join(
     pairs = _count(found, numbers, rows, keys, numbered)
     if not len(found.rows[0]) or _is_refused(pairs, reading):
         return Joined((), None, pairs)
+    # Rows come in the order of the first table; mostly all of it is there.
+    whole = len(found.rows[0]) == len(rows[0])
     batches = tuple(
-        _chosen(part.batch, reading.values_wanted(source), places)
+        _chosen(part.batch, reading.values_wanted(source), None if whole and not source else places)
         for source, (part, places) in enumerate(zip(parts, found.rows, strict=True))
         if part is not None
     )
-    shown = tuple(_taken(key, found.rows[0]) for key in keys[0])
+    shown = tuple(_taken(key, None if whole else found.rows[0]) for key in keys[0])
     return Joined(batches, Origin(tuple(numbers), rows, found.rows, shown), pairs)
 
 
@@ -129,8 +131,11 @@ def _told(pairs: Pairs, found: dict[int, Rows], reading: Reading) -> str:
     parts = []
     for source, rows in sorted(found.items()):
         if rows.count:
-            firsts = ", ".join(f"row {row + 1} {_key_text(key)}" for _, _, row, *key in rows.first)
             path, total = reading.sources[source].path, pairs.read.get(source, 0)
+            firsts = ", ".join(
+                f"row {row + 1}{'' if file == path else f' of {file}'}: {_key_text(key)}"
+                for file, _, row, *key in rows.first
+            )
             parts.append(f"{rows.count} of {total} rows of {path} {what} ({firsts}{_more(rows)})")
     return "; ".join(parts)
 
@@ -169,18 +174,16 @@ def _count(
     return pairs
 
 
-def _chosen(batch: pa.RecordBatch, names: Iterable[str], places: Indices) -> pa.RecordBatch:
+def _chosen(batch: pa.RecordBatch, names: Iterable[str], places: Indices | None) -> pa.RecordBatch:
     columns = {name: _taken(batch[name], places) for name in names}
     if not columns:  # a batch without columns has no rows
         columns = {ROW: _taken(batch[ROW], places)}
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
 
-def _taken(column: pa.Array, places: Indices) -> pa.Array:
-    """Give some rows of a column, itself where they are all of them in order."""
-    if len(places) == len(column) and (places[:1] == 0).all() and (np.diff(places) == 1).all():
-        return column
-    return take_values(column, places)
+def _taken(column: pa.Array, places: Indices | None) -> pa.Array:
+    """Give some rows of a column, or itself for all of them."""
+    return column if places is None else take_values(column, places)
 
 
 def _key_name(number: int) -> str:

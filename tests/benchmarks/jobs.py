@@ -59,8 +59,6 @@ class Job:
     memory_twin: str | None = None
     # Whether the contenders print answers that can be compared.
     answers: bool = True
-    # A job of a later version: it runs only when it is asked for by name.
-    later: bool = False
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -128,7 +126,6 @@ JOBS = {
         others=("duckdb",),
         bar=1.0,
         memory_bar=1_000 * MEGABYTE,
-        later=True,
     ),
 }
 

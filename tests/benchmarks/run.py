@@ -39,8 +39,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--jobs",
         type=_names(tuple(JOBS)),
-        default=[name for name, job in JOBS.items() if not job.later],
-        help="jobs to run, such as J1,J2 (default: all but those of later versions)",
+        default=list(JOBS),
+        help="jobs to run, such as J1,J2 (default: all)",
     )
     parser.add_argument(
         "--peers", type=_names(PEERS), default=list(PEERS), help=f"some of {','.join(PEERS)}"

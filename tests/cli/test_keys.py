@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,40 @@ def test_a_missing_value_beside_a_key_stays_missing(write: Write, call: Call) ->
     assert slices == [{}, {"region": "north"}, {"region": None}]
 
 
+def test_many_files_are_paired_with_one_and_named_one_by_one(write: Write, call: Call) -> None:
+    """A glob is one source; a bad row is named by the file that holds it."""
+    Path("parts").mkdir()
+    for number in range(3):
+        lines = "".join(f"{10 * number + row},{row}\n" for row in range(4))
+        write(f"parts/{number}.csv", f"id,prediction\n{lines}")
+    keys = [10 * number + row for number in range(3) for row in range(4)]
+    targets = [float(key % 10) for key in keys]
+    truth = parquet("t.parquet", id=keys[::-1], target=targets[::-1])
+    assert value_of(call("eval", "parts/*.csv", truth, *KEYED, "-f", "json")) == 0.0
+    write("parts/2.csv", "id,prediction\n20,0\n21,1\n22,\n23,3\n")
+    error = error_of(call("eval", "parts/*.csv", truth, *KEYED, "-f", "json"))
+    assert error["place"] == {"file": "parts/2.csv", "row": 3, "key": 22, "column": "prediction"}
+    write("parts/1.csv", "id,prediction\n10,0\n11,1\n12,2\n99,3\n")
+    _, _, err = call("eval", "parts/*.csv", truth, *KEYED)
+    assert "1 of 12 rows of parts/*.csv have none (row 4 of parts/1.csv: 99)" in err
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "arrow", "csv.gz"])
+def test_keys_of_other_formats_are_keys_as_well(ending: str, write: Write, call: Call) -> None:
+    """JSON Lines know their types, Arrow files have them, and compressed text has none."""
+    truth = parquet("t.parquet", id=[2, 1], target=[2.0, 1.0])
+    name = f"p.{ending}"
+    if ending == "jsonl":
+        write(name, '{"id": 1, "prediction": 1}\n{"id": 2, "prediction": 2}\n')
+    elif ending == "arrow":
+        table = pa.table({"id": [1, 2], "prediction": [1.0, 2.0]})
+        with pa.OSFile(name, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        write(name, gzip.compress(b"id,prediction\n1,1\n2,2\n"))
+    assert value_of(call("eval", name, truth, *KEYED, "-f", "json")) == 0.0
+
+
 # What is refused ----------------------------------------------------------------------------------
 
 
@@ -251,8 +286,8 @@ def test_unmatched_keys_are_refused_with_counts_and_the_first_of_them(
     truth = write("t.csv", "id,target\nc,1\nd,2\n")
     status, out, err = script("eval", predictions, truth, *KEYED)
     assert (status, out) == (Exit.UNMEASURABLE, "")
-    assert "2 of 3 rows of p.csv have none (row 1 'a', row 2 'b')" in err
-    assert "1 of 2 rows of t.csv have none (row 2 'd')" in err
+    assert "2 of 3 rows of p.csv have none (row 1: 'a', row 2: 'b')" in err
+    assert "1 of 2 rows of t.csv have none (row 2: 'd')" in err
     assert "--missing drop" in err
 
 
@@ -275,8 +310,8 @@ def test_repeated_keys_are_refused_with_counts_and_the_first_of_them(
     truth = write("t.csv", "id,target\na,1\na,2\nb,2\nx,1\nx,1\n")
     status, out, err = script("eval", predictions, truth, *KEYED, "--missing", missing)
     assert (status, out) == (Exit.UNMEASURABLE, "")
-    assert "2 of 4 rows of p.csv repeat one (row 3 'a', row 4 'a')" in err
-    assert "2 of 5 rows of t.csv repeat one (row 2 'a', row 5 'x')" in err
+    assert "2 of 4 rows of p.csv repeat one (row 3: 'a', row 4: 'a')" in err
+    assert "2 of 5 rows of t.csv repeat one (row 2: 'a', row 5: 'x')" in err
 
 
 def test_dropped_keys_are_counted_and_add_up(write: Write, call: Call) -> None:
