@@ -74,14 +74,33 @@ def evaluate(
 
     """
     started = time.perf_counter()
+    state = measure_all(plan, progress, done=done, checkpoint=checkpoint)
+    report = summarise(plan.settings, state)
+    run_facts = {"version": __version__, "elapsed_s": round(time.perf_counter() - started, 3)}
+    return replace(report, run=run_facts | {"inputs": inputs_of(plan.reading.sources)})
+
+
+def measure_all(
+    plan: Plan,
+    progress: Progress | None = None,
+    *,
+    done: State | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> State:
+    """Read everything once and give the exact sums; the arguments are those of `evaluate`.
+
+    Raises
+    ------
+    InputError, PairingError, DomainError, MissingValueError
+        As `evaluate`.
+
+    """
     keep = _Keep(progress, checkpoint)
     fresh = partial(empty_state, plan.settings)
     state = collect(plan, partial(measure, plan, progress=progress), fresh, done=done, seen=keep)
     if checkpoint is not None:
         checkpoint(state)
-    report = summarise(plan.settings, state)
-    run_facts = {"version": __version__, "elapsed_s": round(time.perf_counter() - started, 3)}
-    return replace(report, run=run_facts | {"inputs": inputs_of(plan.reading.sources)})
+    return state
 
 
 def measure(plan: Plan, task: Task, stopped: Stopped, progress: Progress | None = None) -> State:

@@ -88,6 +88,8 @@ class Result:
     clipped: RowCount = field(default_factory=RowCount)
     clipped_share: float | None = None
     """Share of the sum that comes from clipped rows."""
+    rank: int | None = None
+    """Place among the results that it competes with, from 1; None where nothing competes."""
     reason: str | None = None
     limit: float | None = None
     """``inf`` or ``-inf`` where the value is infinite; shown in text, never in JSON."""
@@ -128,6 +130,30 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A job of a batch that could not be measured."""
+
+    labels: Mapping[str, str]
+    files: tuple[str, ...]
+    error: Mapping[str, Any]
+    """The error in its JSON form."""
+    text: str = ""
+    """The same for people, with the labels."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch was made of."""
+
+    labels: tuple[str, ...]
+    """The labels of its jobs, which are slices of the report."""
+    rank: str
+    """The label whose values compete."""
+    jobs: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of one run."""
 
@@ -143,6 +169,8 @@ class Report:
     """What limits say of it, where any are given."""
     fingerprint: str | None = None
     """Which rows were scored, where that is asked for: the same for the same rows in any order."""
+    batch: Batch | None = None
+    """The jobs, where the report is of several."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON form as plain objects, digest included."""
@@ -155,6 +183,7 @@ class Report:
             "results": [_result(result) for result in self.results],
             **({} if self.gate is None else {"gate": self.gate.to_dict()}),
             "warnings": list(self.warnings),
+            **_batch(self.batch),
         }
         return stable | {"digest": digest(stable), "run": dict(self.run)}
 
@@ -201,6 +230,17 @@ def rows_to_dict(rows: Rows) -> dict[str, Any]:
         "clipped": rows.clipped,
         **_matching(rows.matching),
     }
+
+
+def _batch(batch: Batch | None) -> dict[str, Any]:
+    if batch is None:
+        return {}
+    failures = [
+        {"labels": dict(each.labels), "files": list(each.files), "error": dict(each.error)}
+        for each in batch.failures
+    ]
+    shown = {"labels": list(batch.labels), "rank": batch.rank, "jobs": batch.jobs}
+    return {"batch": {**shown, "failures": failures}}
 
 
 def _count(rows: RowCount) -> dict[str, Any]:
@@ -273,6 +313,7 @@ def _result(result: Result) -> dict[str, Any]:
         "max": _number(result.max),
         **_distribution(result),
         **({} if result.worst is None else {"worst": [_worst(row) for row in result.worst]}),
+        **({} if result.rank is None else {"rank": result.rank}),
         "direction": result.direction,
         "infinite": _count(result.infinite),
         "undefined": _count(result.undefined),
@@ -297,6 +338,7 @@ def _flat(result: Result) -> dict[str, Any]:
         "min": result.min,
         "max": result.max,
         **{f"q{share}": value for share, value in quantiles.items()},
+        **({} if result.rank is None else {"rank": result.rank}),
         "direction": result.direction,
         "infinite": result.infinite.count,
         "undefined": result.undefined.count,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
+from lossctl.cli import batch as batch_command
 from lossctl.cli import compare as compare_command
 from lossctl.cli import eval as eval_command
 from lossctl.cli import gate as gate_command
@@ -61,6 +62,7 @@ def program(
 
 app.command("eval", epilog=EPILOG)(eval_command.evaluate_files)
 app.command("score", epilog=EPILOG)(score_command.score_files)
+app.command("batch", epilog=EPILOG)(batch_command.evaluate_jobs)
 app.command("worst", epilog=EPILOG)(worst_command.show_worst)
 app.command("compare", epilog=EPILOG)(compare_command.compare_models)
 app.command("gate", epilog=EPILOG)(gate_command.run_gate)

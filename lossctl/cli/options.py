@@ -292,6 +292,10 @@ def refuse(message: str) -> None:
     raise UsageError(message)
 
 
+LEAST_MEMORY = 1_000_000
+"""Bytes that ``--memory`` may be at least."""
+
+
 def size(text: str) -> int:
     """Read a number of bytes, as in ``512MB`` and ``2GiB``.
 
@@ -311,7 +315,7 @@ def size(text: str) -> int:
         found = float(number) * factor
     except ValueError:
         found = 0.0
-    if not 1_000_000 <= found < 2**63:
+    if not LEAST_MEMORY <= found < 2**63:
         raise UsageError(f"--memory takes a size from 1MB on, as in 512MB or 2GiB, not {text!r}")
     return int(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lossctl.data.source import Source
@@ -36,6 +36,22 @@ def progress_of(plan: Plan, *, shown: bool) -> Iterator[Bar | None]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         yield Bar(plan, bars)
+
+
+@contextlib.contextmanager
+def count_of(jobs: int, *, shown: bool) -> Iterator[Callable[[Any], None]]:
+    """Count finished jobs on stderr while the block runs; nothing off a terminal."""
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if not (shown and on_terminal and os.environ.get("TERM") != "dumb"):
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=jobs)
+        yield lambda _: bars.advance(task)
 
 
 class Bar:

@@ -59,6 +59,7 @@ def _results(report: Report) -> Table:
     return {
         "loss": [result.loss for result in results],
         "slice": [slice_name(result.slice) for result in results],
+        "rank": [_rank(result) for result in results],
         "value": [number(_value(result)) or "undefined" for result in results],
         f"{100 * level:g} % interval": [_interval(result) for result in results],
         "std error": [number(result.std_error) for result in results],
@@ -201,6 +202,10 @@ def place_name(outcome: Outcome) -> str:
 def number(value: float | None) -> str:
     """Write a number for reading; an undefined one is empty."""
     return "" if value is None else f"{value:.{DIGITS}g}"
+
+
+def _rank(result: Result) -> str:
+    return "" if result.rank is None else "best" if result.rank == 1 else str(result.rank)
 
 
 def _value(result: Result) -> float | None:

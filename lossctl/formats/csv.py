@@ -31,7 +31,8 @@ def render(report: Document, style: Style) -> str:
     results = report.to_dict()["results"]
     slices = list(dict.fromkeys(name for result in results for name in result["slice"]))
     shares = list(results[0].get("quantiles", {})) if results else []
-    fixed = (*BEFORE, *NUMBERS, *(f"q{share}" for share in shares), *AFTER)
+    ranked = ("rank",) if any("rank" in result for result in results) else ()
+    fixed = (*BEFORE, *ranked, *NUMBERS, *(f"q{share}" for share in shares), *AFTER)
     if isinstance(report, Comparison):
         fixed = (*BEFORE, *DIFFERENCE)
     headings = [f"slice_{name}" if name in fixed else name for name in slices]
@@ -42,7 +43,7 @@ def render(report: Document, style: Style) -> str:
         ci = result["ci"] or {"lower": None, "upper": None}
         flat = result | {"ci_lower": ci["lower"], "ci_upper": ci["upper"]}
         flat |= {f"q{share}": value for share, value in result.get("quantiles", {}).items()}
-        cells = [flat[name] for name in fixed]
+        cells = [flat.get(name) if name in ranked else flat[name] for name in fixed]
         sliced = [_slice_value(result["slice"], name) for name in slices]
         writer.writerow((*cells[: len(BEFORE)], *sliced, *cells[len(BEFORE) :]))
     return text.getvalue()

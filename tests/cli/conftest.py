@@ -44,6 +44,8 @@ def check_run(arguments: Sequence[str], status: int, out: str, err: str) -> None
     assert status != Exit.BUG, err
     if status == Exit.UNMEASURABLE and "--check" in arguments:
         assert out  # the verdicts are the result, whatever they are
+    elif status == Exit.UNMEASURABLE and arguments[0] == "batch" and out:
+        assert "error: " in err  # the jobs that failed stand beside the report of the others
     elif status == Exit.UNMEASURABLE and out:
         # A gate shows what it could not measure beside what it could.
         assert "\ngate unmeasurable: " in f"\n{err}"
@@ -53,7 +55,9 @@ def check_run(arguments: Sequence[str], status: int, out: str, err: str) -> None
     if out.startswith('{\n  "schema"'):
         report = json.loads(out)
         check_report(report)
-        assert report.get("gate", {"exit": Exit.DONE})["exit"] == status
+        failed = report.get("batch", {"failures": []})["failures"]
+        done = Exit.UNMEASURABLE if failed else Exit.DONE
+        assert report.get("gate", {"exit": done})["exit"] == status
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,181 @@
+"""Jobs: which files a batch is made of, found by a pattern or listed in a manifest."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lossctl.errors import Gathered, InputError, Place, UsageError
+
+PREDICTIONS, TARGETS = "predictions", "targets"
+"""What a manifest calls the files of a job; all that stands beside them are labels."""
+LABEL = re.compile(r"\{([^{}]*)\}")
+MANIFESTS = (".csv", ".tsv", ".json", ".toml")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation of a batch: its files, and the labels that tell it from the others."""
+
+    predictions: str
+    targets: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[str]:
+        """The files, predictions first."""
+        return [file for file in (self.predictions, self.targets) if file is not None]
+
+    @property
+    def name(self) -> str:
+        """The labels in words, as in ``model=a, day=monday``."""
+        return ", ".join(f"{label}={value}" for label, value in self.labels.items())
+
+
+def find_jobs(text: str, targets: str | None) -> list[Job]:
+    """Find the jobs that a pattern or a manifest means, and the targets of each.
+
+    In ``preds/{model}/{day}.parquet`` each ``{label}`` stands for a part of a name, and targets
+    such as ``labels/{day}.parquet`` are filled in with what it stands for.
+
+    Raises
+    ------
+    UsageError, SeveralErrors
+        The pattern or the manifest is wrong, or two jobs cannot be told apart.
+    InputError
+        There is no file, or the manifest cannot be read.
+
+    """
+    is_pattern = LABEL.search(text) is not None or glob.has_magic(text)
+    jobs = list(_by_pattern(text)) if is_pattern else _by_manifest(text)
+    if not jobs:
+        raise InputError("no file matches" if is_pattern else "no jobs", place=Place(text))
+    wrong = Gathered()
+    if targets is not None:
+        jobs = [wrong.of(_with_targets, job, targets) or job for job in jobs]
+    for what, key in (("labels", lambda job: job.name), (PREDICTIONS, lambda job: job.predictions)):
+        with wrong:
+            _check_distinct(what, map(key, jobs), text)
+    wrong.settle()
+    return jobs
+
+
+def _by_pattern(pattern: str) -> Iterator[Job]:
+    names = LABEL.findall(pattern)
+    for name in names:
+        if not name.isidentifier():
+            raise UsageError(f"{{{name}}} is no label", hint="as in 'preds/{model}/{day}.csv'")
+    form = re.compile(_as_regex(pattern))
+    paths = glob.glob(LABEL.sub("*", pattern), recursive=True)  # noqa: PTH207 - may be absolute
+    for path in sorted(paths):
+        found = form.fullmatch(path)
+        if found is not None and Path(path).is_file():
+            yield Job(path, None, found.groupdict() or {"file": path})
+
+
+def _as_regex(pattern: str) -> str:
+    """Give the expression of a pattern; a label stands for one and the same text throughout."""
+    seen: set[str] = set()
+    parts = []
+    for token in re.split(r"(\{[^{}]*\}|\*\*/?|\*|\?|\[[^\]]*\])", pattern):
+        if label := LABEL.fullmatch(token):
+            parts.append(f"(?P={label[1]})" if label[1] in seen else f"(?P<{label[1]}>[^/]+?)")
+            seen.add(label[1])
+        elif token.startswith("**"):
+            parts.append(".*")
+        elif token.startswith("["):
+            parts.append(token.replace("[!", "[^"))
+        else:
+            parts.append({"*": "[^/]*", "?": "[^/]"}.get(token, re.escape(token)))
+    return "".join(parts)
+
+
+def _by_manifest(text: str) -> list[Job]:
+    path = Path(text)
+    if path.suffix.lower() not in MANIFESTS:
+        message = "neither a manifest nor a pattern"
+        hint = f"a manifest ends in {', '.join(MANIFESTS)}; a pattern has {{labels}} or *"
+        raise UsageError(message, hint=hint, place=Place(text))
+    try:
+        entries = list(_entries(path))
+    except OSError as error:
+        raise InputError(error.strerror or str(error), place=Place(text)) from error
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"not a readable manifest ({error})", place=Place(text)) from error
+    wrong = Gathered()
+    jobs = [wrong.of(_job, entry, number, path) for number, entry in enumerate(entries, start=1)]
+    wrong.settle()
+    labels = {tuple(job.labels) for job in jobs}
+    if len(labels) > 1:
+        raise UsageError("the jobs differ in their labels", place=Place(text))
+    return jobs
+
+
+def _entries(path: Path) -> Iterator[Any]:
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        yield from csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        return
+    document = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    found = document.get("jobs") if isinstance(document, dict) else document
+    if not isinstance(found, list):
+        raise ValueError("it holds no list of jobs")  # noqa: TRY004 - of the user's file
+    yield from found
+
+
+def _job(entry: Any, number: int, manifest: Path) -> Job:
+    """Read one entry; its files lie relative to the manifest."""
+    place = Place(str(manifest), number)
+    if not isinstance(entry, Mapping) or not entry.get(PREDICTIONS):
+        known = ", ".join(map(str, entry)) if isinstance(entry, Mapping) else repr(entry)
+        raise UsageError(f"a job without {PREDICTIONS!r}", hint=f"it has {known}", place=place)
+    labels = {str(k): v for k, v in entry.items() if k not in (PREDICTIONS, TARGETS, None)}
+    if wrong := [name for name, value in labels.items() if isinstance(value, dict | list | None)]:
+        message = f"the label {wrong[0]!r} is no single value"
+        raise UsageError(message, place=place)
+    predictions, targets = (
+        None if not entry.get(name) else _beside(manifest, str(entry[name]))
+        for name in (PREDICTIONS, TARGETS)
+    )
+    shown = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in labels.items()
+    }
+    return Job(str(predictions), targets, shown or {"file": str(predictions)})
+
+
+def _beside(manifest: Path, file: str) -> str:
+    return file if "://" in file else str(manifest.parent / file)
+
+
+def _with_targets(job: Job, pattern: str) -> Job:
+    """Fill the labels of a job into the pattern of the targets; a manifest's own go before."""
+    unknown = [name for name in LABEL.findall(pattern) if name not in job.labels]
+    if unknown:
+        known = ", ".join(f"{{{name}}}" for name in job.labels)
+        raise UsageError(f"--targets: there is no label {unknown[0]!r}", hint=f"labels: {known}")
+    filled = LABEL.sub(lambda label: job.labels[label[1]], pattern)
+    return job if job.targets is not None else Job(job.predictions, filled, job.labels)
+
+
+def _check_distinct(what: str, names: Iterable[str], text: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            message = f"two jobs have the same {what}: {name}"
+            raise UsageError(message, hint="each needs its own", place=Place(text))
+        seen.add(name)
+
+
+def labels_of(jobs: Sequence[Job]) -> tuple[str, ...]:
+    """Give the names of the labels, which all jobs share."""
+    return tuple(jobs[0].labels)
