@@ -26,6 +26,7 @@ LOSSCTL_COMMANDS = {
     "J8": "eval {0} -l mse",
     "J9": f"eval {{0}} {FIVE_LOSSES} --ci off --jobs {{threads}}",
     "J10": "eval {0} {1} --key key -l mse --ci off -f json --jobs {threads}",
+    "J11": "score {0} -l mse,mae --ci off -f json --jobs {threads} --overwrite -o {scores}",
 }
 
 # What lossctl states for its quantiles; the peers' exact ones must lie within it.
@@ -127,6 +128,16 @@ JOBS = {
         bar=1.0,
         memory_bar=1_000 * MEGABYTE,
     ),
+    "J11": Job(
+        "two losses of every row to Parquet",
+        ("rows",),
+        rivals=("polars",),
+        others=("polars-uncompressed",),
+        bar=1.0,
+        memory_bar=400 * MEGABYTE,
+        answers=False,
+        later=True,
+    ),
 }
 
 PEER_SCRIPTS = {
@@ -145,7 +156,9 @@ def command(
     if peer == "lossctl":
         words = LOSSCTL_COMMANDS[name].split()
         asked = 1 if variant == "single" else threads
-        return [str(lossctl), *(word.format(*paths, threads=asked) for word in words)]
+        scores = files[0].with_name("scores-lossctl.parquet")
+        facts = {"threads": asked, "scores": scores}
+        return [str(lossctl), *(word.format(*paths, **facts) for word in words)]
     if contender == "polars-import":
         return [sys.executable, "-c", "import polars"]
     if peer == "decode":

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 # Polars starts its threads when it is imported.
 os.environ["POLARS_MAX_THREADS"] = sys.argv[2]
@@ -142,6 +143,14 @@ def paired(predictions: pl.LazyFrame, targets: pl.LazyFrame) -> Iterator[Result]
     return means(predictions.join(targets, on="key"), {"mse": LOSSES["mse"]})
 
 
+def scores(path: str, compression: Literal["zstd", "uncompressed"]) -> Iterator[Result]:
+    """Write two losses of every row beside the file; by default with the library's compression."""
+    losses = {name: LOSSES[name] for name in ("mse", "mae")}
+    rows = pl.scan_parquet(path).select(**losses).with_row_index("row", offset=1)
+    rows.sink_parquet(Path(path).with_name("scores-polars.parquet"), compression=compression)
+    return iter(())
+
+
 def csv(path: str) -> pl.LazyFrame:
     """Scan a CSV file whose types are known, so that nothing is inferred."""
     return pl.scan_csv(path, schema=CSV_COLUMNS)
@@ -157,6 +166,8 @@ JOBS: dict[str, Callable[..., Iterator[Result]]] = {
     "J7": lambda file: vectors(pl.scan_parquet(file), pl.Float64),
     "J7-float32": lambda file: vectors(pl.scan_parquet(file), pl.Float32),
     "J10": lambda left, right: paired(pl.scan_parquet(left), pl.scan_parquet(right)),
+    "J11": lambda file: scores(file, "zstd"),
+    "J11-uncompressed": lambda file: scores(file, "uncompressed"),
 }
 
 
