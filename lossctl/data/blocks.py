@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
+from lossctl.data import store
 from lossctl.data.naming import SHOWN
 from lossctl.data.source import Fragment, Source
 from lossctl.errors import InputError, Place
@@ -80,6 +81,8 @@ class errors_of:  # noqa: N801 - reads as a statement
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Raise what was found as what it means."""
+        if isinstance(error, OSError) and store.is_remote(self.source.at):
+            raise store.unreadable(self.source, error) from error
         if isinstance(error, pa.ArrowException | OSError):
             text = str(error).splitlines()[0].rstrip(".")
             raise InputError(

@@ -99,8 +99,8 @@ def split(source: Source) -> list[Fragment]:
     if not csv_text.is_cuttable(source):
         return [whole(source)]
     fragments = []
-    _, start = csv_text.header(source)
-    with store.open_bytes(source) as file:
+    with _located(source), store.open_bytes(source) as file:
+        _, start = csv_text.header(source)
         while start < source.size:
             file.seek(min(start + RANGE_BYTES, source.size))
             file.readline()
@@ -130,7 +130,7 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
     if not fragment.stop:
         yield from _read_stream(source, wanted, rows)
         return
-    with store.open_bytes(source) as file:
+    with _located(source), store.open_bytes(source) as file:
         file.seek(fragment.start)
         data = file.read(fragment.stop - fragment.start)
     yield from _read_range(data, source, wanted, rows)

@@ -17,6 +17,8 @@ WILD = re.compile(r"[*?\[]")
 NULL = "__HIVE_DEFAULT_PARTITION__"
 """What stands for a missing value in the name of a folder."""
 SHOWN = 3
+MARKS = (".", "_")
+"""What the names of markers, logs and files that are being written begin with."""
 
 
 def is_wild(location: str) -> bool:
@@ -40,9 +42,11 @@ def matches(pattern: str) -> list[Entry]:
     else:
         names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - the whole path is one
         found = [each for each in map(store.look, names) if each.kind != "folder"]
+    named = pattern.rpartition("/")[2].startswith(MARKS)
+    found = [each for each in found if named or not _name(each).startswith(MARKS)]
     if not found:
         hint = f"the longest part without a pattern is {fixed(pattern) or '.'}"
-        raise InputError("no file matches", hint=hint, place=Place(_shown(pattern)))
+        raise InputError("no file matches", hint=hint, place=Place(store.shown(pattern)))
     return sorted(found, key=lambda each: each.location)
 
 
@@ -62,7 +66,7 @@ def files_in(folder: str, *, told: bool) -> tuple[list[Entry], str]:
     others: list[Entry] = []
     for each in _walk(folder):
         parts = each.location[len(folder.rstrip("/")) + 1 :].split("/")
-        if any(part.startswith((".", "_")) for part in parts) or not each.size:
+        if any(part.startswith(MARKS) for part in parts) or not each.size:
             continue
         known = told or naming.promised(each.location)[0] is not None
         (found if known else others).append(each)
@@ -71,9 +75,9 @@ def files_in(folder: str, *, told: bool) -> tuple[list[Entry], str]:
         there = f", only {names}" if others else ""
         hint = f"known suffixes: {', '.join(naming.SUFFIXES)}"
         message = f"the folder holds no data file{there}"
-        raise InputError(message, hint=hint, place=Place(_shown(folder)))
+        raise InputError(message, hint=hint, place=Place(store.shown(folder)))
     names = ", ".join(Path(each.location).name for each in others[:SHOWN])
-    note = f"{_shown(folder)}: {len(others)} files of no known format are left out ({names})"
+    note = f"{store.shown(folder)}: {len(others)} files of no known format are left out ({names})"
     return sorted(found, key=lambda each: each.location), note if others else ""
 
 
@@ -93,6 +97,10 @@ def partition(location: str, base: str) -> Mapping[str, str | None]:
         for name, mark, value in pairs
         if name and mark
     }
+
+
+def _name(entry: Entry) -> str:
+    return entry.location.rpartition("/")[2]
 
 
 def _walk(folder: str) -> Sequence[Entry]:
@@ -117,11 +125,3 @@ def _expression(pattern: str) -> re.Pattern[str]:
         inner = wild.removeprefix("(?s:").rpartition(")")[0]
         parts.append(known.get(part) or inner or re.escape(part))
     return re.compile("".join(parts))
-
-
-def _shown(location: str) -> str:
-    if not store.is_remote(location):
-        return location
-    from lossctl.data import remote
-
-    return remote.shown(location)

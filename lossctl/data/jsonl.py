@@ -71,7 +71,7 @@ def split(source: Source) -> list[Fragment]:
     if source.compression:
         return [whole(source)]
     fragments, start = [], 0
-    with store.open_bytes(source) as file:
+    with store.errors_of(source), store.open_bytes(source) as file:
         while start < source.size:
             file.seek(min(start + RANGE_BYTES, source.size))
             file.readline()

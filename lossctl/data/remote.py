@@ -53,8 +53,9 @@ def look(location: str) -> Entry:
         return Entry(location, "nothing")
     if found.type == fs.FileType.Directory:
         return Entry(location, "folder")
-    kind = "file" if found.size is not None and _goes_back(location) else "stream"
-    return Entry(location, kind, found.size or 0, found.mtime_ns or 0)  # type: ignore[arg-type]
+    if found.size is None or not _goes_back(location):
+        return Entry(location, "stream")
+    return Entry(location, "file", found.size, found.mtime_ns or 0)
 
 
 def walk(location: str) -> Sequence[Entry]:
@@ -90,8 +91,11 @@ def open_input(location: str) -> pa.NativeFile:
 
 def open_once(location: str) -> io.RawIOBase:
     """Open what can be read in order only."""
-    system, path = _system(location)
-    return _Raw(system.handler.fs.open(path, "rb"))
+    try:
+        system, path = _system(location)
+        return _Raw(system.handler.fs.open(path, "rb", block_size=0))
+    except Exception as error:
+        raise refusal(location, error) from error
 
 
 def refusal(location: str, error: Exception) -> LossctlError:
@@ -105,7 +109,7 @@ def refusal(location: str, error: Exception) -> LossctlError:
     text = SECRETS.sub("...", text.replace(location, shown(location)))
     return InputError(
         f"cannot be read ({text})",
-        hint="the connection may have been lost, or the credentials of the store do not suffice",
+        hint="a lost connection, a damaged file or credentials that do not suffice",
         place=place,
     )
 
@@ -161,6 +165,8 @@ def _goes_back(location: str) -> bool:
     system, path = _system(location)
     if not isinstance(system, fs.PyFileSystem):
         return True
+    if location.lower().startswith("http"):
+        return bool(system.handler.fs.info(path).get("partial"))
     with system.handler.fs.open(path, "rb") as file:
         return bool(file.seekable())
 

@@ -178,12 +178,14 @@ def open_source(text: str, opening: Opening = AS_NAMED) -> Source:
             base, note = expanding.fixed(text), ""
             entries = expanding.matches(text)
         else:
-            raise InputError("no such file", hint=_similar_files(text), place=Place(_shown(text)))
+            raise InputError(
+                "no such file", hint=_similar_files(text), place=Place(store.shown(text))
+            )
         if note:
             opening.say(note)
         return _open_files(text, entries, base, opening)
     except OSError as error:
-        raise InputError(error.strerror or str(error), place=Place(_shown(text))) from error
+        raise InputError(error.strerror or str(error), place=Place(store.shown(text))) from error
 
 
 def _open_stdin(opening: Opening) -> Source:
@@ -199,17 +201,12 @@ def _open_files(text: str, entries: Sequence[Entry], base: str, opening: Opening
     from lossctl.data.many import unite
 
     partitions = [expanding.partition(entry.location, base) for entry in entries]
-    wrong = Gathered()
-    files = []
-    for entry in entries:
-        with wrong:
-            files.append(_open_file(entry, opening))
-    wrong.settle()
+    files = [_open_file(entry, opening) for entry in entries]
     return files[0] if len(files) == 1 and not partitions[0] else unite(text, files, partitions)
 
 
 def _open_file(entry: Entry, opening: Opening) -> Source:
-    path, location = _shown(entry.location), entry.location
+    path, location = store.shown(entry.location), entry.location
     if entry.kind == "stream":
         from lossctl.data import spool
 
@@ -240,15 +237,6 @@ def _first_bytes(source: Source) -> bytes:
         if store.is_remote(source.at):
             raise store.unreadable(source, error) from error
         raise
-
-
-def _shown(location: str) -> str:
-    """Give what messages call a location: a URL may hold secrets."""
-    if not store.is_remote(location):
-        return location
-    from lossctl.data import remote
-
-    return remote.shown(location)
 
 
 def _similar_files(text: str) -> str:

@@ -45,11 +45,15 @@ def keep(location: str) -> tuple[str, str]:
         with _opened(location) as stream:
             shutil.copyfileobj(stream, file, COPY_BYTES)
         file.flush()
-    except BaseException:
+    except BaseException as error:
         release()
+        if store.is_remote(location) and isinstance(error, OSError):
+            from lossctl.data import remote
+
+            raise remote.refusal(location, error) from error
         raise
     size = file.tell()
-    name = "stdin" if location == STDIN else location
+    name = "stdin" if location == STDIN else store.shown(location)
     note = f"{name} is kept in a temporary file in {folder} ({size / 1e6:.1f} MB)"
     return str(OPEN_FILES / str(file.fileno())) if hidden else file.name, note
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
@@ -34,6 +36,15 @@ def is_remote(location: str) -> bool:
     """Tell whether a location is a URL."""
     scheme, mark, _ = location.partition("://")
     return bool(mark) and scheme.replace("+", "").isalnum()
+
+
+def shown(location: str) -> str:
+    """Give what messages call a location: a URL may hold secrets."""
+    if not is_remote(location):
+        return location
+    from lossctl.data import remote
+
+    return remote.shown(location)
 
 
 def look(location: str) -> Entry:
@@ -104,3 +115,12 @@ def unreadable(source: Source, error: Exception) -> LossctlError:
         hint="it may be truncated, or compressed in another way",
         place=Place(source.path),
     )
+
+
+@contextlib.contextmanager
+def errors_of(source: Source) -> Iterator[None]:
+    """Turn what is said of bytes that cannot be had into an error that names the source."""
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(source, error) from error
