@@ -86,6 +86,21 @@ def test_a_run_that_spills_gives_the_same_digits(kind: str, script: Call) -> Non
     assert not [*Path("temporary").iterdir()]
 
 
+def test_several_models_are_compared_beyond_memory(script: Call, folder: Path) -> None:
+    """Three files, each in an order of its own, are paired as two are."""
+    other = pq.read_table("p.parquet")
+    shuffled = other.take(np.random.default_rng(3).permutation(ROWS))
+    noisy = np.asarray(shuffled["prediction"]) + 0.25
+    pq.write_table(shuffled.set_column(1, "prediction", [noisy]), folder / "q.parquet")
+    models = ("compare", "p.parquet", "q.parquet", "--targets", "t.parquet")
+    models += ("-l", "mse", "-k", "id", "-f", "csv")
+    whole = script(*models, "--resamples", "20")
+    status, out, err = script(*models, "--resamples", "20", *SMALL)
+    assert (status, out, err) == whole
+    assert (status, err) == (Exit.DONE, "")
+    assert not [*Path("temporary").iterdir()]
+
+
 def _no_large_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
