@@ -42,6 +42,8 @@ class Policies:
     """Columns that are shown of such rows."""
     by: tuple[tuple[str, ...], ...] = ()
     """Columns of each slicing asked for; several columns are crossed."""
+    find: tuple[str, ...] = ()
+    """What to look for the worst slices by, alone and in pairs."""
     max_slices: int = 10_000
     """Slices of one slicing beyond which it is refused."""
     min_slice_rows: int = 0
@@ -69,7 +71,7 @@ class Policies:
     @property
     def sliced(self) -> tuple[str, ...]:
         """Give all that rows are sliced by, each once."""
-        return tuple(dict.fromkeys(name for names in self.by for name in names))
+        return tuple(dict.fromkeys(name for names in (*self.by, self.find) for name in names))
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Settings:
             f"nulls={policies.nulls}",
             f"nonfinite={policies.nonfinite}",
             *(f"by={','.join(names)}" for names in policies.by),
+            *([f"find={','.join(policies.find)}"] if policies.find else []),
             *([] if policies.where is None else [f"where={policies.where}"]),
             *([] if policies.weight is None else [f"weight={policies.weight}"]),
             f"n={rows}",

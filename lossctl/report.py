@@ -98,6 +98,48 @@ class Result:
 
 
 @dataclass(frozen=True)
+class FoundSlice:
+    """A slice held against the rows outside it."""
+
+    loss: str
+    slice: Mapping[str, Any]
+    n: int
+    weight: float
+    value: float | None
+    direction: str
+    share_of_rows: float
+    share_of_sum: float | None
+    """None where the value is no mean of the rows' losses or the root of one."""
+    rest: float | None
+    """The value over the rows outside it."""
+    difference: float | None
+    """The value less that of the rest."""
+    ci: Interval | None
+    """Interval of the difference, as wide as the number of intervals in the search demands."""
+    reason: str | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """The worst slices by some columns and their pairs."""
+
+    columns: tuple[str, ...]
+    looked_at: int
+    """Slices held against the rest, counted for each loss."""
+    intervals: int
+    """How many of them have an interval; the level of each allows for all of them."""
+    small: int
+    """Slices that were left out because of their few rows."""
+    level: float
+    """With this probability all intervals hold at once."""
+    adjusted_level: float
+    """The level of each of them."""
+    slices: tuple[FoundSlice, ...]
+    """For each loss the worst ones first, by the end of the interval that is nearer to the rest."""
+
+
+@dataclass(frozen=True)
 class MatchedFile:
     """One of several files that are paired by key."""
 
@@ -167,6 +209,8 @@ class Report:
     """All that may differ between equal runs: version, time, inputs."""
     gate: Verdict | None = None
     """What limits say of it, where any are given."""
+    found: Search | None = None
+    """The worst slices, where they are looked for."""
     fingerprint: str | None = None
     """Which rows were scored, where that is asked for: the same for the same rows in any order."""
     batch: Batch | None = None
@@ -181,6 +225,7 @@ class Report:
             "rows": rows_to_dict(self.rows),
             **({} if self.fingerprint is None else {"fingerprint": self.fingerprint}),
             "results": [_result(result) for result in self.results],
+            **({} if self.found is None else {"found_slices": _search(self.found)}),
             **({} if self.gate is None else {"gate": self.gate.to_dict()}),
             "warnings": list(self.warnings),
             **_batch(self.batch),
@@ -298,7 +343,6 @@ def _number(value: float | None) -> float | None:
 
 
 def _result(result: Result) -> dict[str, Any]:
-    ci = result.ci
     return {
         "loss": result.loss,
         "slice": dict(result.slice),
@@ -308,7 +352,7 @@ def _result(result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "sum": _number(result.sum),
         "std_error": _number(result.std_error),
-        "ci": ci and {"level": ci.level, "lower": ci.lower, "upper": ci.upper, "method": ci.method},
+        "ci": _interval(result.ci),
         "min": _number(result.min),
         "max": _number(result.max),
         **_distribution(result),
@@ -321,6 +365,40 @@ def _result(result: Result) -> dict[str, Any]:
         "clipped_share": _number(result.clipped_share),
         **({"small": True} if result.small else {}),
     }
+
+
+def _search(search: Search) -> dict[str, Any]:
+    return {
+        "columns": list(search.columns),
+        "looked_at": search.looked_at,
+        "intervals": search.intervals,
+        "small": search.small,
+        "level": search.level,
+        "adjusted_level": search.adjusted_level,
+        "slices": [
+            {
+                "loss": found.loss,
+                "slice": dict(found.slice),
+                "n": found.n,
+                "weight": found.weight,
+                "value": _number(found.value),
+                "reason": found.reason,
+                "share_of_rows": found.share_of_rows,
+                "share_of_sum": _number(found.share_of_sum),
+                "rest": _number(found.rest),
+                "difference": _number(found.difference),
+                "ci": _interval(found.ci),
+                "direction": found.direction,
+            }
+            for found in search.slices
+        ],
+    }
+
+
+def _interval(ci: Interval | None) -> dict[str, Any] | None:
+    if ci is None:
+        return None
+    return {"level": ci.level, "lower": ci.lower, "upper": ci.upper, "method": ci.method}
 
 
 def _flat(result: Result) -> dict[str, Any]:

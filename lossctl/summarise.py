@@ -66,9 +66,11 @@ def summarise(settings: Settings, state: State) -> Report:
         There is no row, or none is left.
 
     """
+    from lossctl.finding import find_slices
+
     places, rows = account(settings, state)
     results = tuple(
-        _result(spec, tallies[spec.full], group, names, settings.policies, places)
+        result_of(spec, tallies[spec.full], group, names, settings.policies, places)
         for slicing in dict.fromkeys(((), *settings.policies.by))
         for group, names, tallies in _slices(settings, state, slicing)
         for spec in settings.specs
@@ -82,6 +84,7 @@ def summarise(settings: Settings, state: State) -> Report:
         results=results,
         warnings=(*absent_labels(state), *_warnings(rows, results)),
         run={},
+        found=find_slices(settings, state, places) if settings.policies.find else None,
         fingerprint=str(state.fingerprint) if settings.policies.fingerprint else None,
     )
 
@@ -136,9 +139,9 @@ def standing(settings: Settings, state: State) -> str:
     mean = spec.loss.finish.value(summary.means) if summary.means else None
     if mean is None:
         return ""
-    value = _double(mean)
-    error, level = _standard_error(spec, summary), settings.policies.ci
-    ci = None if error is None or level is None else _interval(value, error, level)
+    value = double(mean)
+    error, level = standard_error(spec, summary), settings.policies.ci
+    ci = None if error is None or level is None else interval(value, error, level)
     if ci is None:
         return f"{spec.label} {value:.6g}"
     return f"{spec.label} {value:.6g} ({ci.lower:.6g} to {ci.upper:.6g})"
@@ -170,7 +173,7 @@ def _slices(
         yield group, dict(zip(columns, key, strict=True)), tallies
 
 
-def _result(
+def result_of(
     spec: Spec,
     tally: Tally,
     group: int,
@@ -178,6 +181,7 @@ def _result(
     policies: Policies,
     places: Places,
 ) -> Result:
+    """Finish one loss over one group of a tally."""
     summary = tally.moments.summary(group)
     finish, weighted = spec.loss.finish, policies.weight is not None
     infinite, negative, undefined, clipped = (
@@ -200,10 +204,10 @@ def _result(
             reason = f"{finish.undefined} with a weight" if weighted else finish.undefined
         elif value is None:
             reason = "zero weight" if n else "no rows"
-        rounded = None if value is None else _double(value)
+        rounded = None if value is None else double(value)
         if rounded is not None and math.isinf(rounded):
             value, reason, limit = None, "beyond the largest double", rounded
-    error = _standard_error(spec, summary) if value is not None else None
+    error = standard_error(spec, summary) if value is not None else None
     counted = summary.rows > 0
     level = policies.ci
     single = finish.components == 1
@@ -212,12 +216,12 @@ def _result(
         loss=spec.label,
         slice=slice_,
         n=n,
-        weight=_double(weight),
-        value=None if value is None else _double(value),
+        weight=double(weight),
+        value=None if value is None else double(value),
         direction=spec.loss.direction,
-        sum=_double(total) if single and value is not None else None,
+        sum=double(total) if single and value is not None else None,
         std_error=error,
-        ci=None if error is None or level is None else _interval(float(value or 0), error, level),
+        ci=None if error is None or level is None else interval(float(value or 0), error, level),
         min=float(tally.low[group]) + 0.0 if counted else None,
         max=float(tally.high[group]) + 0.0 if counted else None,
         quantiles=_quantiles(tally, group, policies.quantiles),
@@ -267,7 +271,7 @@ def _histogram(tally: Tally, group: int) -> tuple[Bin, ...]:
     return tuple(joined.values())
 
 
-def _double(number: Fraction | float) -> float:
+def double(number: Fraction | float) -> float:
     """Round once; a sum beyond the largest double is infinite."""
     try:
         return float(number)
@@ -275,7 +279,7 @@ def _double(number: Fraction | float) -> float:
         return math.inf if number > 0 else -math.inf
 
 
-def _standard_error(spec: Spec, summary: Summary) -> float | None:
+def standard_error(spec: Spec, summary: Summary) -> float | None:
     """Carry the covariance of the means through the finish by the delta method."""
     if summary.covariance is None or summary.means is None:
         return None
@@ -292,10 +296,10 @@ def _standard_error(spec: Spec, summary: Summary) -> float | None:
         Fraction(0),
     )
     # Rounding of the slope can push an exact 0 below it.
-    return math.sqrt(max(_double(variance), 0.0))
+    return math.sqrt(max(double(variance), 0.0))
 
 
-def _interval(value: float, error: float, level: float) -> Interval | None:
+def interval(value: float, error: float, level: float) -> Interval | None:
     """Give the interval of the normal approximation; None beyond the largest double."""
     from statistics import NormalDist
 
@@ -316,6 +320,13 @@ def _rows_in_words(count: int) -> str:
     return f"{count} row{'s' * (count != 1)}"
 
 
+def _first_of(rows: RowCount) -> str:
+    """Name the first of some rows, if any is known."""
+    if not rows.first:
+        return ""
+    return f" (first: {rows.first[0].file} row {rows.first[0].row})"
+
+
 def _unmatched_in_words(keys: int, matching: Matching) -> str:
     """Say how many keys were dropped, and how many rows of each file that were."""
     files = "; ".join(
@@ -329,7 +340,7 @@ def _unmatched_in_words(keys: int, matching: Matching) -> str:
 
 def _warnings(rows: Rows, results: Sequence[Result]) -> tuple[str, ...]:
     warnings = [
-        f"{count.count} of {_rows_in_words(rows.read)} dropped ({why})"
+        f"{count.count} of {_rows_in_words(rows.read)} dropped ({why}){_first_of(count)}"
         for why, count in rows.dropped.items()
         if why not in ("filtered", "unmatched")  # the one was asked for, the other is told below
     ]
@@ -346,7 +357,6 @@ def _warnings(rows: Rows, results: Sequence[Result]) -> tuple[str, ...]:
             clipped = _rows_in_words(result.clipped.count)
             warnings.append(f"{result.loss}: {clipped} clipped{carried}")
         if result.reason:
-            first = (*result.undefined.first, *result.infinite.first)
-            where = f" (first: {first[0].file} row {first[0].row})" if first else ""
-            warnings.append(f"{result.loss}: {result.reason}{where}")
+            odd = result.undefined if result.undefined.count else result.infinite
+            warnings.append(f"{result.loss}: {result.reason}{_first_of(odd)}")
     return tuple(warnings)

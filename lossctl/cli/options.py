@@ -133,6 +133,16 @@ By = Annotated[
         autocompletion=complete_columns,
     ),
 ]
+FindSlices = Annotated[
+    str | None,
+    option(
+        "--find-slices",
+        metavar="COLUMNS",
+        help="List the worst slices by these columns and their pairs, with intervals that allow "
+        "for the search.",
+        autocompletion=complete_columns,
+    ),
+]
 MinSliceRows = Annotated[
     int,
     option(

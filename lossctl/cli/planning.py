@@ -81,6 +81,7 @@ def ask(
     nulls: str = "error",
     nonfinite: str = "error",
     by: list[str] | None = None,
+    find: str | None = None,
     max_slices: int = 10_000,
     min_slice_rows: int = 0,
     ci: str = "off",
@@ -154,7 +155,10 @@ def ask(
     if sources:
         wrong.of(find_keys, sources, keys or ())
         slicings = [wrong.of(parse_slicing, text, sources) or () for text in by or ()]
-        policies = replace(policies, by=tuple(slicings))
+        searched = wrong.of(parse_slicing, find, sources) or () if find is not None else ()
+        policies = replace(policies, by=tuple(slicings), find=searched)
+        if searched and policies.ci is None:
+            wrong.of(opt.refuse, "--find-slices needs intervals; leave --ci off out")
         sliced = map(column_of, policies.sliced)
         wrong.of(
             check_named,

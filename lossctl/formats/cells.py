@@ -8,7 +8,7 @@ from typing import Any
 
 from lossctl.comparison import Comparison, Explanation
 from lossctl.formats import Document
-from lossctl.report import Interval, Report, Result
+from lossctl.report import Interval, Report, Result, Search
 from lossctl.verdict import Outcome, Verdict
 
 DIGITS = 6
@@ -39,6 +39,8 @@ def tables(document: Document, *, worst: bool = False) -> list[tuple[str, Table]
     if isinstance(document, Report):
         found = [] if worst else [("", _results(document))]
         found += [(_worst_title(r), _worst_columns(r)) for r in document.results if r.worst]
+        search = None if worst else document.found
+        found += [] if search is None else [(_search_title(search), _found_slices(search))]
         gate = document.gate
         found += [] if gate is None else [(f"gate {gate.summary}", _gate_columns(gate))]
     else:
@@ -69,6 +71,32 @@ def _results(report: Report) -> Table:
         "rows": [f"{result.n}{' (few)' * result.small}" for result in results],
         "weight": [number(result.weight) if weighted else "" for result in results],
         "best": ["zero" if result.direction == "zero_is_best" else "lower" for result in results],
+    }
+
+
+def _search_title(search: Search) -> str:
+    names = ", ".join(search.columns)
+    few = f"; {search.small} with too few rows were left out" if search.small else ""
+    return (
+        f"worst slices by {names} and their pairs, {search.looked_at} looked at{few}; "
+        f"{search.intervals} intervals that hold together at {100 * search.level:g} %"
+    )
+
+
+def _found_slices(search: Search) -> Table:
+    found = search.slices
+    return {
+        "loss": [one.loss for one in found],
+        "slice": [slice_name(one.slice) for one in found],
+        "value": [number(one.value if one.limit is None else one.limit) for one in found],
+        "rest": [number(one.rest) for one in found],
+        "difference": [number(one.difference) for one in found],
+        "interval": [_span(one.ci) for one in found],
+        "rows": [str(one.n) for one in found],
+        "% of rows": [f"{100 * one.share_of_rows:.3g}" for one in found],
+        "% of sum": [
+            "" if one.share_of_sum is None else f"{100 * one.share_of_sum:.3g}" for one in found
+        ],
     }
 
 

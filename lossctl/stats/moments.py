@@ -142,6 +142,14 @@ class Moments:
         for total in self._all():
             total.grow(groups)
 
+    def without(self, part: Moments, group: int) -> Summary:
+        """Give the numbers of group 0 less those of a group of another state that is part of it."""
+        rest = Moments(len(self.sums), products=bool(self.products), weighted=self.weighted)
+        rest.rows[0] = self.rows[0] - part.rows[group]
+        for total, mine, theirs in zip(rest._all(), self._all(), part._all(), strict=True):
+            total.add_units(int(mine.units[0]) - int(theirs.units[group]))
+        return rest.summary()
+
     def summary(self, group: int = 0) -> Summary:
         """Give one group's exact numbers."""
         rows = int(self.rows[group])
