@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lossctl import losses
-    from lossctl.api import evaluate
+    from lossctl.api import compare, evaluate, score
+    from lossctl.compare import Method
     from lossctl.errors import LossctlError
     from lossctl.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["LossctlError", "Report", "evaluate", "losses"]
+__all__ = ["LossctlError", "Method", "Report", "compare", "evaluate", "losses", "score"]
 
 _HOMES = {
     "LossctlError": "lossctl.errors",
+    "Method": "lossctl.compare",
     "Report": "lossctl.report",
+    "compare": "lossctl.api",
     "evaluate": "lossctl.api",
+    "score": "lossctl.api",
 }
 """Where the names of the Python API are defined; each is imported when it is first used."""
 
@@ -41,7 +45,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """The package: importing its module ``evaluate`` does not hide the function of that name."""
+    """The package: its module ``evaluate`` does not hide the function of that name."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name in _HOMES and isinstance(value, ModuleType)):

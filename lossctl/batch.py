@@ -149,10 +149,11 @@ def _together(
     slicings = (*totals, tuple(labels), *crossed)
     # Cells have their columns in the order in which the slicings name them first.
     order = list(dict.fromkeys(name for names in slicings for name in names))
-    settings = replace(first, policies=replace(first.policies, by=slicings))
+    most = first.policies.max_slices * len(good)  # each job has kept to the limit
+    settings = replace(first, policies=replace(first.policies, by=slicings, max_slices=most))
     state = empty_state(settings)
     for job, measured in good:
-        state.merge(_labelled(measured.state, job, order))
+        state.merge(_labelled(measured.state, job, order, most))
     return settings, state
 
 
@@ -163,9 +164,9 @@ def _absent(good: Sequence[tuple[Job, Measured]]) -> Iterator[str]:
             yield f"{job.name}: {text}"
 
 
-def _labelled(state: State, job: Job, order: Sequence[str]) -> State:
+def _labelled(state: State, job: Job, order: Sequence[str], most: int) -> State:
     """Give a state whose cells have the labels of a job as well."""
-    cells = Cells(order)
+    cells = Cells(order, most)
     for key in state.cells.keys:
         values = {**job.labels, **dict(zip(state.cells.columns, key, strict=True))}
         cells.number(tuple(values[name] for name in order))

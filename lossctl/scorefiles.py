@@ -58,7 +58,8 @@ def finished_scores(scoring: Scoring, path: Path) -> Saved | None:
         raise StateError(error.message, hint=ANEW, place=Place(str(path))) from error
     if STATE not in facts:
         raise StateError("not a file of scores", hint=ANEW, place=Place(str(path)))
-    before = loads(facts[STATE], str(path))
+    losses = [spec.loss for spec in scoring.plan.specs]
+    before = loads(facts[STATE], str(path), losses)
     _fresh(scoring).check_same_run(before, str(path))
     if names != [*scoring.columns] or rows != sum(before.state.read.values()):
         raise StateError("it holds other columns or rows", hint=ANEW, place=Place(str(path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -316,3 +317,155 @@ def test_importing_the_package_is_light() -> None:
         [sys.executable, "-W", "error", "-c", LIGHT], capture_output=True, encoding="utf-8"
     )
     assert (done.returncode, done.stdout) == (0, "1.0\n"), done.stderr
+
+
+# What else the commands can do
+
+SHUFFLED = np.random.default_rng(5).permutation(442)
+
+
+def test_keys_weights_and_filters_are_those_of_the_command(tmp_path: Path) -> None:
+    """Frames in another order are paired by key, weighted, filtered, and name their worst rows."""
+    predictions = pd.read_csv(SAMPLES / "diabetes_predictions.csv").iloc[SHUFFLED]
+    targets = pd.read_csv(SAMPLES / "diabetes_targets.csv")
+    key = next(name for name in targets.columns if name in predictions.columns)
+    targets["w"] = np.arange(len(targets)) % 4 + 0.5
+    predictions.to_csv(tmp_path / "predictions", index=False)
+    targets.to_csv(tmp_path / "targets", index=False)
+    files = []
+    for name in ("predictions", "targets"):
+        (tmp_path / name).rename(tmp_path / f"{name}.csv")
+        files.append(str(tmp_path / f"{name}.csv"))
+    options = f"-l mae -k {key} -w w --by sex --top 3 --keep sex".split()
+    expected = command(*files, *options, "--where", "w > 1")
+    report = lossctl.evaluate(
+        predictions.reset_index(drop=True),
+        targets,
+        losses="mae",
+        key=key,
+        weight="w",
+        where="w > 1",
+        by="sex",
+        top=3,
+        keep="sex",
+    )
+    assert [result["value"] for result in stable(report.to_json())["results"]] == [
+        result["value"] for result in expected["results"]
+    ]
+    assert stable(report.to_json())["signature"] == expected["signature"]
+    worst = report.results[0].worst
+    assert worst is not None
+    assert [row.loss for row in worst] == [row["loss"] for row in expected["results"][0]["worst"]]
+
+
+@pytest.mark.parametrize("held", ["csv", "pandas", "polars", "arrow"])
+def test_scores_are_the_rows_of_the_command(held: str, tmp_path: Path) -> None:
+    """In the order of the input, with what is kept and the derivatives."""
+    report = lossctl.evaluate(HOLDERS[held]("breast_cancer"), losses="bce")
+    path = tmp_path / "rows.parquet"
+    program = Path(sys.executable).with_name("lossctl")
+    words = f"score sample_data/breast_cancer.csv -l bce,hinge --emit loss,grad --keep id -o {path}"
+    subprocess.run([program, *words.split()], check=True, capture_output=True, cwd=SAMPLES.parent)
+    expected = pq.read_table(path)
+    rows = lossctl.score(
+        HOLDERS[held]("breast_cancer"),
+        losses=["bce", losses.hinge],
+        emit=("loss", "grad"),
+        keep="id",
+        chunk_rows=100,
+    )
+    assert rows.column_names == expected.column_names
+    for name in expected.column_names:
+        assert list(map(str, rows[name].to_pylist())) == list(map(str, expected[name].to_pylist()))
+    assert sum(rows["bce"].to_pylist()) == pytest.approx(report.results[0].sum, rel=1e-12)
+
+
+def test_scores_of_arrays_feed_a_boosting_round() -> None:
+    """Slopes and bends of plain arrays come as columns, rows left out as nulls."""
+    p, t = np.array([0.5, -1.0, 2.0, np.nan]), np.array([1.0, 0.0, 1.0, 0.0])
+    rows = lossctl.score(p, t, losses="bce_logits", emit=("grad", "hess"), nonfinite="drop")
+    q = 1.0 / (1.0 + np.exp(-p[:3]))
+    for name, expected in (("grad", q - t[:3]), ("hess", q * (1.0 - q))):
+        *found, last = rows[f"bce_logits.{name}"].to_pylist()
+        assert found == pytest.approx(expected)
+        assert last is None
+    assert rows["row"].to_pylist() == [1, 2, 3, 4]
+
+
+@losses.loss
+def bare(prediction: losses.Real, target: losses.Real) -> Any:
+    return prediction - target
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"emit": ("slope",)}, UsageError, "emit takes loss | grad | hess"),
+        ({"losses": bare}, UsageError, "no gradient is declared for bare"),
+        ({"predictions": []}, InputError, "no rows"),
+    ],
+)
+def test_scores_that_cannot_be_are_refused(
+    arguments: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    """As the command refuses them."""
+    given: dict[str, Any] = {"predictions": {"prediction": [1.0], "target": [1.0]}}
+    given |= {"losses": "mse", "emit": ("grad",)} | arguments
+    if given["predictions"] == []:
+        given["targets"] = []
+    with pytest.raises(error, match=re.escape(text) if "|" in text else text):
+        lossctl.score(given.pop("predictions"), **given)
+
+
+def test_comparisons_are_those_of_the_command() -> None:
+    """With files the very document, with tables the same numbers under the names given."""
+    old, new = (f"diabetes_predictions{suffix}" for suffix in ("", "_boosted"))
+    program = Path(sys.executable).with_name("lossctl")
+    words = (
+        f"compare sample_data/{old}.csv sample_data/{new}.csv "
+        "--targets sample_data/diabetes_targets.csv -l mae,rmse --by sex -f json -q"
+    )
+    done = subprocess.run(
+        [program, *words.split()],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        cwd=SAMPLES.parent,
+    )
+    expected = stable(done.stdout)["results"]
+    for held in ("csv", "pandas", "polars", "arrow"):
+        found = lossctl.compare(
+            {"old": HOLDERS[held](old), "new": HOLDERS[held](new)},
+            HOLDERS[held]("diabetes_targets"),
+            losses=["mae", "rmse"],
+            by="sex",
+        )
+        results = stable(found.to_json())["results"]
+        names = {result.pop("candidate") for result in results}
+        assert names == ({"new"} if held != "csv" else {f"{SAMPLES / new}.csv"})
+        assert results == [
+            {name: value for name, value in result.items() if name != "candidate"}
+            for result in expected
+        ]
+
+
+def test_arrays_and_columns_of_one_table_are_models_too() -> None:
+    """By name, by place, and as columns of the baseline's own table."""
+    rng = np.random.default_rng(4)
+    t = rng.normal(size=200)
+    old, new = t + rng.normal(size=200), t + 0.1 * rng.normal(size=200)
+    by_name = lossctl.compare({"old": old, "new": new}, t, losses="mse")
+    by_place = lossctl.compare([old, new], t, losses="mse")
+    table = {"old": old, "new": new, "y": t}
+    by_column = lossctl.compare(table, preds=["old", "new"], losses="mse")
+    for comparison in (by_name, by_place, by_column):
+        (result,) = comparison.results
+        assert (result.verdict, result.n) == ("better", 200)
+        assert result.difference == by_name.results[0].difference
+    assert by_name.models == by_column.models == ("old", "new")
+    holm = lossctl.compare([old, new], t, losses="mse", method=lossctl.Method(correction="holm"))
+    assert holm.correction == "holm"
+    with pytest.raises(UsageError, match="only one model"):
+        lossctl.compare(old, t, losses="mse")
+    with pytest.raises(UsageError, match="--block-length needs"):
+        lossctl.compare([old, new], t, losses="mse", method=lossctl.Method(block_length=2))

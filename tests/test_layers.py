@@ -59,6 +59,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "data": ("fsspec", "numpy", "pyarrow"),
     "gates": ("numpy",),
     "formats": ("rich", "pyarrow"),
+    "api": ("numpy", "pyarrow"),
     "cli": ("rich", "typer"),
 }
 """Module or package to the libraries that it may import; those not named here may only numpy."""
