@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +176,8 @@ class Gating:
             baseline = Paired(compared)
         elif self.baseline is not None and self.compares:
             baseline = open_baseline(self.baseline, report)
+            if not quiet:
+                warn_of_age(self.baseline)
         verdict = self._verdict(judge(self.checks, report, baseline))
         outputs.write(replace(report, gate=verdict), quiet=quiet)
         tell(verdict, quiet=quiet)
@@ -183,6 +185,16 @@ class Gating:
 
     def _verdict(self, outcomes: tuple[Any, ...]) -> Verdict:
         return Verdict(outcomes, self.inconclusive, self.exit_zero)
+
+
+def warn_of_age(path: str) -> None:
+    """Say on stderr that an accepted baseline is old, which its age alone does not make wrong."""
+    from lossctl.gates.accepted import STALE_DAYS, read_accepted
+
+    with suppress(LossctlError):
+        accepted = read_accepted(path)
+        if accepted.age > STALE_DAYS:
+            note(f"warning: {path} was accepted {accepted.age} days ago: {accepted.reason}")
 
 
 def tell(verdict: Verdict, *, quiet: bool) -> None:

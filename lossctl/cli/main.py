@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
+from lossctl.cli import baseline as baseline_command
 from lossctl.cli import batch as batch_command
 from lossctl.cli import compare as compare_command
 from lossctl.cli import eval as eval_command
@@ -66,6 +67,7 @@ app.command("batch", epilog=EPILOG)(batch_command.evaluate_jobs)
 app.command("worst", epilog=EPILOG)(worst_command.show_worst)
 app.command("compare", epilog=EPILOG)(compare_command.compare_models)
 app.command("gate", epilog=EPILOG)(gate_command.run_gate)
+app.command("baseline", epilog=EPILOG)(baseline_command.keep_baseline)
 app.command("merge", epilog=EPILOG)(merge_command.merge_states)
 app.command("losses")(losses_command.show_losses)
 app.command("schema")(schema_command.show_schema)

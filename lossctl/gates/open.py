@@ -8,12 +8,18 @@ from typing import Any
 
 from lossctl import report as report_module
 from lossctl import statefile
-from lossctl.errors import LossctlError
+from lossctl.errors import InputError, LossctlError, Place
 from lossctl.gates.baseline import Baseline, Fault, Numbers, Summarised, key_of
 from lossctl.report import Report
 
 SAME = ("nulls", "nonfinite", "weight", "where", "missing", "duplicates")
 """Settings that must be those of the baseline, as they say which rows count and how much."""
+
+
+class UnreadableError(LossctlError):
+    """A file holds no numbers to compare with."""
+
+    slug = "baseline"
 
 
 HEAD = 200
@@ -31,26 +37,40 @@ def holds_predictions(path: str) -> bool:
     return not (head.startswith(b"{") and (b'"schema"' in head or head.startswith(b'{"digest"')))
 
 
+def numbers_document(path: str) -> dict[str, Any]:
+    """Give what a report, a state or an accepted baseline says, in the form of a report.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    UnreadableError
+        It is none of these.
+
+    """
+    try:
+        document: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        schema = document["schema"]
+        if schema == statefile.SCHEMA:
+            return statefile.report_of(statefile.load_merged([path])).to_dict()
+        if schema == report_module.SCHEMA or schema["name"] == "lossctl.baseline":
+            return document
+    except FileNotFoundError as error:
+        raise InputError("no such file", place=Place(path)) from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        message = f"neither a report nor a state ({type(error).__name__}: {error})"
+        raise UnreadableError(message, place=Place(path)) from error
+    raise UnreadableError(f"of an unknown kind: {schema}", place=Place(path))
+
+
 def open_baseline(path: str, candidate: Report) -> Baseline:
     """Open a baseline for a report; what is wrong with it is told by each check."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        document = json.loads(text)
-        schema = document["schema"]
-    except FileNotFoundError:
+        return _summarised(numbers_document(path), candidate)
+    except InputError:
         return Summarised({}, Fault("missing-baseline", f"there is no baseline {path}"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        message = f"the baseline {path} is neither a report nor a state ({error})"
-        return Summarised({}, Fault("unreadable-baseline", message))
-    try:
-        if schema == statefile.SCHEMA:
-            document = statefile.report_of(statefile.load_merged([path])).to_dict()
-        elif schema != report_module.SCHEMA:
-            message = f"the baseline {path} is of an unknown kind: {schema}"
-            return Summarised({}, Fault("unreadable-baseline", message))
-        return _summarised(document, candidate)
     except LossctlError as error:
-        return Summarised({}, Fault("unreadable-baseline", str(error)))
+        return Summarised({}, Fault("unreadable-baseline", f"the baseline: {error}"))
     except (KeyError, TypeError, AttributeError) as error:
         message = f"the baseline {path} is damaged ({type(error).__name__}: {error})"
         return Summarised({}, Fault("unreadable-baseline", message))

@@ -1,0 +1,152 @@
+"""Accepted baselines: small files for a repository, with who they are of, since when and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from lossctl.errors import Exit, InputError, LossctlError, Place
+from lossctl.gates.open import numbers_document
+
+SCHEMA = {"name": "lossctl.baseline", "version": 1}
+STALE_DAYS = 90
+"""From this age on, a baseline is worth a look."""
+KEPT = ("loss", "slice", "value", "std_error", "ci", "n", "direction")
+
+
+class BaselineError(LossctlError):
+    """A file is no accepted baseline, or a report cannot become one."""
+
+    slug = "baseline"
+
+
+class RegressionError(LossctlError):
+    """What is to be accepted is worse than what was accepted before."""
+
+    slug = "regression"
+    exit = Exit.LIMIT
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A baseline as it lies in its file."""
+
+    reason: str
+    on: date
+    signature: str
+    results: tuple[Mapping[str, Any], ...]
+    """Value, standard error, interval and rows by loss and slice."""
+    fingerprint: str | None = None
+    path: str = field(default="", compare=False)
+
+    @property
+    def age(self) -> int:
+        """Days since it was accepted."""
+        return (today() - self.on).days
+
+    def to_json(self) -> str:
+        """Give the file as text."""
+        document = {
+            "schema": SCHEMA,
+            "accepted": self.on.isoformat(),
+            "reason": self.reason,
+            "signature": self.signature,
+            "fingerprint": self.fingerprint,
+            "results": [dict(result) for result in self.results],
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def today() -> date:
+    """Give the date, the same all over the world."""
+    return datetime.now(UTC).date()
+
+
+def accept(report: str, reason: str) -> Accepted:
+    """Make a baseline of a JSON report or a state file.
+
+    Raises
+    ------
+    BaselineError
+        It is none, or a loss in it has no value.
+
+    """
+    document = numbers_document(report)
+    results = tuple({name: result[name] for name in KEPT} for result in document["results"])
+    if lacking := [result["loss"] for result in results if result["value"] is None]:
+        raise BaselineError(f"{lacking[0]} has no value to compare with", place=Place(report))
+    return Accepted(
+        reason, today(), document["signature"], results, document.get("fingerprint"), report
+    )
+
+
+def read_accepted(path: str) -> Accepted:
+    """Read a baseline.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    BaselineError
+        It is none, or a damaged one.
+
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise BaselineError("not an accepted baseline", place=Place(path))
+        return Accepted(
+            document["reason"],
+            date.fromisoformat(document["accepted"]),
+            document["signature"],
+            tuple({name: result[name] for name in KEPT} for result in document["results"]),
+            document["fingerprint"],
+            path,
+        )
+    except OSError as error:
+        raise InputError(error.strerror or str(error), place=Place(path)) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        message = f"not an accepted baseline, or a damaged one ({type(error).__name__}: {error})"
+        raise BaselineError(message, place=Place(path)) from error
+
+
+def check_no_worse(before: Accepted, after: Accepted) -> None:
+    """Refuse to let a regression in: limits on increases would follow it, step by step.
+
+    Raises
+    ------
+    RegressionError
+        A loss is worse, or is not measured any more.
+
+    """
+    worse = list(_worse(before, after))
+    if worse:
+        raise RegressionError(
+            f"accepting this would let a regression in: {'; '.join(worse)}",
+            hint="--allow-regression accepts it, with the reason given",
+            place=Place(before.path),
+        )
+
+
+def _worse(before: Accepted, after: Accepted) -> Iterator[str]:
+    new = {_key(result): result for result in after.results}
+    for old in before.results:
+        name = " ".join([old["loss"], *(f"{k}={v}" for k, v in old["slice"].items())])
+        found = new.get(_key(old))
+        if found is None:
+            yield f"{name} is not measured any more"
+        elif _badness(found) > _badness(old):
+            yield f"{name} is {found['value']:.6g}, was {old['value']:.6g}"
+
+
+def _key(result: Mapping[str, Any]) -> tuple[str, str]:
+    return result["loss"], json.dumps(result["slice"], sort_keys=True)
+
+
+def _badness(result: Mapping[str, Any]) -> float:
+    value = float(result["value"])
+    return abs(value) if result["direction"] == "zero_is_best" else value
