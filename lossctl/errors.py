@@ -80,6 +80,10 @@ class LossctlError(Exception):
         where = f"{self.place}: " if str(self.place) else ""
         return f"{where}{self.message}" + (f" ({self.hint})" if self.hint else "")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes whole, whatever a subclass is made from."""
+        return _made_again, (type(self), self.args), self.__dict__
+
     def as_json(self) -> dict[str, Any]:
         """Give the error as the JSON object that ``--format json`` writes to stderr."""
         place = {
@@ -96,6 +100,10 @@ class LossctlError(Exception):
             "hint": self.hint or None,
             "exit": int(self.exit),
         }
+
+
+def _made_again(kind: type[LossctlError], arguments: tuple[Any, ...]) -> LossctlError:
+    return kind.__new__(kind, *arguments)
 
 
 class UsageError(LossctlError):
@@ -242,6 +250,12 @@ class SpillError(LossctlError):
             hint="--temp-dir FOLDER puts them elsewhere, --memory SIZE needs fewer of them",
             place=Place(folder),
         )
+
+
+class WorkerError(LossctlError):
+    """A process that shared the work was killed."""
+
+    slug = "worker"
 
 
 class Bug(LossctlError):  # noqa: N818 - what it is called

@@ -43,13 +43,15 @@ Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Checkpoint = Callable[[State], None]
 CHECKPOINT_S = 10.0
+Engine = Callable[..., Iterator[Any]]
+"""Maps a step over tasks on so many jobs, like `lossctl.engines.local.run`."""
 
 
 class Progress(Protocol):
     """Who wants to know how a run is getting on."""
 
     def advance(self, rows: int) -> None:
-        """Take note of a finished chunk; called from any thread."""
+        """Take note of a finished chunk; called from any thread or a copy of the process."""
 
     def merged(self, state: State) -> None:
         """Take note of the state so far; called from the caller's own thread."""
@@ -61,11 +63,13 @@ def evaluate(
     *,
     done: State | None = None,
     checkpoint: Checkpoint | None = None,
+    engine: Engine = run,
 ) -> Report:
     """Read everything once and report every loss.
 
     ``done`` holds pieces of the input that were measured before and are not read again;
-    ``checkpoint`` is handed the state so far every `CHECKPOINT_S` seconds and at the end.
+    ``checkpoint`` is handed the state so far every `CHECKPOINT_S` seconds and at the end;
+    ``engine`` runs the work.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def evaluate(
 
     """
     started = time.perf_counter()
-    state = measure_all(plan, progress, done=done, checkpoint=checkpoint)
+    state = measure_all(plan, progress, done=done, checkpoint=checkpoint, engine=engine)
     report = summarise(plan.settings, state)
     run_facts = {"version": __version__, "elapsed_s": round(time.perf_counter() - started, 3)}
     return replace(report, run=run_facts | {"inputs": inputs_of(plan.reading.sources)})
@@ -86,6 +90,7 @@ def measure_all(
     *,
     done: State | None = None,
     checkpoint: Checkpoint | None = None,
+    engine: Engine = run,
 ) -> State:
     """Read everything once and give the exact sums; the arguments are those of `evaluate`.
 
@@ -97,7 +102,8 @@ def measure_all(
     """
     keep = _Keep(progress, checkpoint)
     fresh = partial(empty_state, plan.settings)
-    state = collect(plan, partial(measure, plan, progress=progress), fresh, done=done, seen=keep)
+    step = partial(measure, plan, progress=progress)
+    state = collect(plan, step, fresh, done=done, seen=keep, engine=engine)
     if checkpoint is not None:
         checkpoint(state)
     return state
@@ -179,6 +185,7 @@ def collect(
     *,
     done: Kept | None = None,
     seen: Callable[[Kept], None] | None = None,
+    engine: Engine = run,
 ) -> Kept:
     """Run a step over every task that is not in ``done`` and merge what they give.
 
@@ -200,7 +207,7 @@ def collect(
             if error := refusal(state.pairs, work.reading):
                 raise error
             return state
-        for part in run(left, step, work.policies.jobs):
+        for part in engine(left, step, work.policies.jobs):
             state.merge(part)
             if seen is not None:
                 seen(state)

@@ -95,6 +95,7 @@ def evaluate_files(
     from lossctl.cli.output import Outputs
     from lossctl.cli.progress import progress_of
     from lossctl.compare import compare
+    from lossctl.engines import forked
     from lossctl.errors import Gathered
     from lossctl.evaluate import evaluate
 
@@ -159,6 +160,6 @@ def evaluate_files(
     keeper = Keeper(plan, state_out, resume=resume)
     progress = progress_of(plan, shown=not (quiet or no_progress))
     with gating.reporting(outputs), progress as seen:
-        found = evaluate(plan, seen, done=keeper.done, checkpoint=keeper.save)
+        found = evaluate(plan, seen, done=keeper.done, checkpoint=keeper.save, engine=forked.run)
         compared = None if rival is None else compare(rival)
     return gating.conclude(found, compared, outputs, quiet=quiet)

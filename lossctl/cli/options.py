@@ -264,7 +264,7 @@ Resume = Annotated[
 NoProgress = Annotated[bool, option("--no-progress", help="No progress bar on a terminal.")]
 Jobs = Annotated[
     int | None,
-    option("--jobs", "-j", metavar="N", min=1, help="Threads; all usable cores by default."),
+    option("--jobs", "-j", metavar="N", min=1, help="Workers; all usable cores by default."),
 ]
 ChunkRows = Annotated[
     int | None,

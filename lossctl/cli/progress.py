@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from lossctl.state import State
 from lossctl.summarise import standing
 
 SAMPLE_BYTES = 1 << 16
+REDRAW_S = 0.1
+"""Seconds between two drawings at least."""
 
 
 @contextlib.contextmanager
@@ -34,7 +37,9 @@ def progress_of(plan: Plan, *, shown: bool) -> Iterator[Bar | None]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[value]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    # Without a thread that draws, this process may share its work out to copies of itself.
+    options: dict[str, Any] = {"transient": True, "auto_refresh": False}
+    with Progress(*columns, console=Console(stderr=True), **options) as bars:
         yield Bar(plan, bars)
 
 
@@ -65,16 +70,31 @@ class Bar:
         rows = [_rows_of(file) for source in read for file in source.files]
         total = None if None in rows else sum(filter(None, rows))
         self.task = bars.add_task("", total=total, speed="", value="")
+        self.process, self.drawn, self.told = os.getpid(), 0.0, 0.0
 
     def advance(self, rows: int) -> None:
-        """Move on."""
-        self.bars.advance(self.task, rows)
+        """Move on; in a worker process nobody sees it, and what it gives back tells its rows."""
+        if os.getpid() == self.process:
+            self._move(self.bars.tasks[0].completed + rows)
+            if time.monotonic() - self.drawn >= REDRAW_S:
+                self._draw()
+
+    def merged(self, state: State) -> None:
+        """Show the first loss so far, and move on to the rows behind it."""
+        if time.monotonic() - self.told >= REDRAW_S:
+            self.bars.update(self.task, value=standing(self.plan.settings, state))
+            self._move(max(self.bars.tasks[0].completed, sum(state.read.values())))
+            self._draw()
+            self.told = time.monotonic()
+
+    def _move(self, rows: float) -> None:
+        self.bars.update(self.task, completed=rows)
         speed = self.bars.tasks[0].speed or 0.0
         self.bars.update(self.task, speed=f"{speed / 1e6:.1f} M rows/s")
 
-    def merged(self, state: State) -> None:
-        """Show the first loss so far."""
-        self.bars.update(self.task, value=standing(self.plan.settings, state))
+    def _draw(self) -> None:
+        self.bars.refresh()
+        self.drawn = time.monotonic()
 
 
 def _rows_of(source: Source) -> int | None:

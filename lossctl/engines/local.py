@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -38,8 +39,18 @@ def run(
         for task in tasks:
             yield step(task, lambda: False)
         return
+    yield from settle(partial(_run_threaded, tasks, step, jobs))
+
+
+def settle(
+    outcomes: Callable[[Mapping[int, BaseException]], Iterator[tuple[int, State | BaseException]]],
+) -> Iterator[State]:
+    """Give the states among the outcomes of tasks; raise the failure of the earliest task.
+
+    ``outcomes`` is handed the failures so far, which tell it to start no more tasks.
+    """
     failures: dict[int, BaseException] = {}
-    for number, outcome in _run_threaded(tasks, step, jobs, failures):
+    for number, outcome in outcomes(failures):
         if isinstance(outcome, BaseException):
             failures[number] = outcome
         elif not failures:

@@ -30,6 +30,7 @@ CHUNKS = "--chunk-rows", "2000"
 
 PROGRAM = """
 import importlib, os, signal, sys, time
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 from lossctl.cli.main import main
 from lossctl.data import csv, blocks
 
@@ -38,13 +39,13 @@ task_rows, checkpoint, told, killed_at, pause = (float(text) for text in sys.arg
 csv.RANGE_BYTES, blocks.FRAGMENT_ROWS = int(13 * task_rows), int(task_rows)
 evaluate.CHECKPOINT_S = checkpoint
 measure = evaluate.measure_chunk
-chunks = 0
+program, chunks = os.getpid(), 0
 
 def measured(*arguments):
     global chunks
     chunks += 1
     if chunks == killed_at:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(program, signal.SIGKILL)
     measure(*arguments)
     if told:
         os.write(int(told), b"%d\\n" % arguments[2].read)
@@ -55,7 +56,7 @@ sys.argv[1:] = sys.argv[6:]
 main()
 """
 """The program with tasks of about so many rows, which saves its state every so many seconds, writes
-the rows of each chunk to a descriptor, dies at a chunk and rests after each."""
+the rows of each chunk to a descriptor, dies at a chunk (of one worker) and rests after each."""
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,7 @@ def test_a_killed_run_goes_on_where_it_was_and_reports_the_same(
     expected = digest_of(outcome(start(name, *RUN))[1])
     state = folder / f"{name}.state"
     keep = ("--state-out", state.name, "--jobs", "2")
-    process = start(name, *RUN, *keep, checkpoint=-1.0, killed_at=60)
+    process = start(name, *RUN, *keep, checkpoint=-1.0, killed_at=30)
     assert outcome(process) == (-signal.SIGKILL, "", "")
     saved = load(str(state))
     assert not saved.complete

@@ -25,7 +25,8 @@ Run = Callable[..., Shown]
 
 ROWS = 60_000
 SLOW = """
-import sys, time
+import os, sys, time
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import lossctl.evaluate
 from lossctl.cli.main import main
 from lossctl.data import csv, blocks
@@ -37,7 +38,7 @@ measure = evaluate.measure_chunk
 
 def measured(*arguments):
     measure(*arguments)
-    time.sleep(0.03)
+    time.sleep(0.1)
 
 evaluate.measure_chunk = measured
 main()
