@@ -239,15 +239,13 @@ def result_of(
 
 def _worst(tally: Tally, group: int, policies: Policies, places: Places) -> tuple[WorstRow, ...]:
     kept = tally.worst.kept[group] if tally.worst else []
-    width = len(policies.keys)
-    return tuple(
-        WorstRow(
-            places.place((*row, *carried[:width])),
-            value,
-            dict(zip(policies.keep, carried[width:], strict=True)),
-        )
-        for value, row, carried in kept[: policies.top]
-    )
+    found = []
+    for value, row, carried in kept[: policies.top]:
+        # Rows paired by key carry their key before the columns that are shown.
+        width = len(carried) - len(policies.keep)
+        shown = dict(zip(policies.keep, carried[width:], strict=True))
+        found.append(WorstRow(places.place((*row, *carried[:width])), value, shown))
+    return tuple(found)
 
 
 def _quantiles(tally: Tally, group: int, shares: Sequence[float]) -> dict[str, float | None]:

@@ -197,3 +197,13 @@ def test_options_over_rows_do_not_go_with_groups(call: Call, write: Write) -> No
             Exit.USAGE,
         )
         assert error["hint"].startswith("--group leaves one row per group, which has none of")
+
+
+def test_one_file_may_have_a_key_for_its_fingerprint_and_worst_rows_as_well(
+    call: Call, write: Write
+) -> None:
+    """The key is no column that is shown of them."""
+    path = write("rows.csv", "id,prediction,target,n\n7,1,2,3\n8,5,2,4\n9,1,9,5\n")
+    options = ["-k", "id", "--fingerprint", "--top", "1", "--keep", "n", "--where", "n < 5"]
+    [result] = report_of(call("eval", path, "-l", "mae", "-f", "json", *options))["results"]
+    assert [(row["row"], row["columns"]) for row in result["worst"]] == [(2, {"n": "4"})]
