@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lossctl.cli import options as opt
+from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
 Jobs = Annotated[
     str,
@@ -40,6 +41,7 @@ StateDir = Annotated[
 ]
 
 
+@with_inputs
 def evaluate_jobs(
     jobs: Jobs,
     *,
@@ -52,6 +54,7 @@ def evaluate_jobs(
     group: opt.Group = None,
     positive: opt.Positive = None,
     classes: opt.Classes = None,
+    inputs: Inputs = AS_NAMED,
     where: opt.Where = None,
     weight: opt.Weight = None,
     nulls: opt.Nulls = "error",
@@ -126,6 +129,7 @@ def evaluate_jobs(
         "col": col,
         "positive": positive,
         "classes": classes,
+        "inputs": inputs,
         "where": where,
         "weight": weight,
         "nulls": nulls,
@@ -147,7 +151,9 @@ def evaluate_jobs(
         "chunk_rows": chunk_rows,
     }
     states = wrong.of(prepare, state_dir, found, resume=resume)
-    ask(wrong, [], losses, **options)  # what is wrong with the options is wrong with every job
+    wrong.of(inputs.opening)
+    # What is wrong with the options is wrong with every job.
+    ask(wrong, [], losses, **options | {"inputs": AS_NAMED})
     cores = threads or usable_cores()
     workers = min(cores, len(found))
     share = max(opt.size(memory) // workers, opt.LEAST_MEMORY)

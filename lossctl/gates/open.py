@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,11 @@ def _summarised(document: dict[str, Any], candidate: Report) -> Summarised:
 def other_conditions(before: str, now: str) -> Fault | None:
     """Name the first setting under which two reports do not speak of the same thing."""
     old, new = _settings(before), _settings(now)
+    codes, others = _codes(before), _codes(now)
+    for loss in codes.keys() & others.keys():
+        if codes[loss] != others[loss]:
+            message = f"the baseline was measured by other code of {loss}"
+            return Fault("other-signature", message)
     for name in SAME:
         if old.get(name) != new.get(name):
             message = (
@@ -103,6 +109,12 @@ def other_conditions(before: str, now: str) -> Fault | None:
             )
             return Fault("other-signature", message)
     return None
+
+
+def _codes(signature: str) -> dict[str, str]:
+    """Give the code of each loss that is not built in, as its full spec tells it."""
+    parts = (re.fullmatch(r"(.*)[:,]code=([^,]*)", part) for part in signature.split(" | "))
+    return {part[1]: part[2] for part in parts if part is not None}
 
 
 def _settings(signature: str) -> dict[str, str]:

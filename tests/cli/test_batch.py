@@ -377,6 +377,14 @@ def test_a_batch_pairs_by_key_and_takes_custom_losses(call: Call) -> None:
     assert "model=good" in Path("board.md").read_text()
 
 
+def test_files_in_another_dialect_are_read_so(call: Call) -> None:
+    """The options of the inputs hold for every file."""
+    for path in [*Path("preds").rglob("*.csv"), *Path("truth").iterdir()]:
+        path.write_text(path.read_text().replace(",", "|"))
+    status, out, _ = call("batch", *PATTERN, "-l", "mae", "--delimiter", "|", *JSON)
+    assert (status, len(by_slice(out))) == (Exit.DONE, 13)
+
+
 def test_the_installed_command_shows_a_leaderboard(script: Call) -> None:
     """The table on stdout, notes beside it."""
     status, out, err = script("batch", *PATTERN, "-l", "rmse")

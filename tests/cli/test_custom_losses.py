@@ -175,6 +175,30 @@ def test_states_of_other_code_are_refused(rows: str, mine: Path, script: Call) -
     assert (status, "its code has changed" in err) == (Exit.UNMEASURABLE, True)
 
 
+def test_a_baseline_of_other_code_is_refused(rows: str, mine: Path, script: Call) -> None:
+    """A limit against an earlier report is no limit when the loss has changed since."""
+    run = ("eval", rows, "-l", f"{mine}:pinball")
+    limit = ("--max-increase", f"{mine}:pinball=0.1", "--baseline", "old.json")
+    assert script(*run, "-f", "json", "-o", "old.json")[0] == Exit.DONE
+    assert script(*run, *limit)[0] == Exit.DONE
+    mine.write_text(PINBALL + "\n")
+    status, _, err = script(*run, *limit)
+    assert status == Exit.UNMEASURABLE
+    assert "the baseline was measured by other code of my_losses.py:pinball:q=0.75" in err
+
+
+def test_rows_scored_by_a_custom_loss_are_gone_on_from(rows: str, mine: Path, script: Call) -> None:
+    """Its losses and slopes are written, and a complete file is known again by its code."""
+    words = ("score", rows, "-l", f"{mine}:pinball", "--emit", "loss,grad,hess", "-o", "s.parquet")
+    assert script(*words)[0] == Exit.DONE
+    before = Path("s.parquet").stat().st_mtime_ns
+    assert script(*words, "--resume")[0] == Exit.DONE
+    assert Path("s.parquet").stat().st_mtime_ns == before
+    mine.write_text(PINBALL + "\n")
+    status, _, err = script(*words, "--resume")
+    assert (status, "its code has changed" in err) == (Exit.UNMEASURABLE, True)
+
+
 # Faults
 
 
