@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lossctl.comparison import Comparison, Explanation
 from lossctl.formats import Document
-from lossctl.report import Interval, Report, Result, Search
+from lossctl.report import Interval, Report, Result, Search, WorstRow
 from lossctl.verdict import Outcome, Verdict
 
 DIGITS = 6
@@ -188,9 +188,14 @@ def _worst_columns(result: Result) -> dict[str, list[str]]:
         "": [str(place) for place in range(1, len(rows) + 1)],
         "file": [row.at.file for row in rows],
         "row": [str(row.at.row) for row in rows],
+        **({"key": [", ".join(map(_text, row.at.key)) for row in rows]} if _keyed(rows) else {}),
         "loss": [number(row.loss) for row in rows],
         **{name: [_text(row.columns[name]) for row in rows] for name in names},
     }
+
+
+def _keyed(rows: Sequence[WorstRow]) -> bool:
+    return any(row.at.key for row in rows)
 
 
 def _worst_title(result: Result) -> str:

@@ -71,12 +71,19 @@ def _is_ambiguous(text: str) -> bool:
     return isinstance(inner, str) and _is_ambiguous(inner)
 
 
+def _joined(value: Any) -> Any:
+    """Write a key of several columns as one cell."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
 def _worst_rows(report: Report) -> str:
     """Give a line a row; the columns asked for keep their names unless those are taken."""
     rows = list(worst.records(report))
     slices = list(dict.fromkeys(name for row in rows for name in row["slice"]))
     asked = list(dict.fromkeys(name for row in rows for name in row["columns"]))
     first, *fixed = (name for name in worst.FIXED if name != "slice")
+    if any("key" in row for row in rows):
+        fixed.insert(fixed.index("row") + 1, "key")
     taken = (first, *fixed, *slices)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -87,7 +94,7 @@ def _worst_rows(report: Report) -> str:
             (
                 row[first],
                 *(_slice_value(row["slice"], name) for name in slices),
-                *(row[name] for name in fixed),
+                *(_joined(row[name]) for name in fixed),
                 *(row["columns"].get(name) for name in asked),
             )
         )

@@ -20,6 +20,7 @@ def records(report: Report) -> Iterator[dict[str, Any]]:
                 "rank": rank,
                 "file": row["file"],
                 "row": row["row"],
+                **({"key": row["key"]} if "key" in row else {}),
                 "value": row["loss"],
                 "reason": row["reason"],
                 "columns": row["columns"],

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -470,3 +471,56 @@ def test_a_finished_run_is_resumed_without_reading_and_a_refused_one_leaves_no_s
     assert first[0] == Exit.DONE
     digests = [json.loads(out)["digest"] for _, out, _ in (first, again)]
     assert digests[0] == digests[1]
+
+
+def test_the_worst_rows_are_named_by_key_in_every_form(write: Write, call: Call) -> None:
+    """A key of one column and one of two."""
+    predictions = write("p.csv", "id,day,prediction\na,1,1\nb,2,5\nc,1,3\n")
+    truth = write("t.csv", "id,day,target\nc,1,3\na,1,2\nb,2,2\n")
+    ask = ("worst", predictions, truth, "-l", "mae", "-n", "1", "-k", "id")
+    assert "key" in call(*ask)[1]
+    assert json.loads(call(*ask, "-f", "jsonl")[1])["key"] == "b"
+    header, line = call(*ask, "-k", "day", "-f", "csv")[1].split()[:1], call(*ask, "-f", "csv")[1]
+    assert header == ["loss,rank,file,row,key,value,reason"]
+    assert line.splitlines()[1] == "mae,1,p.csv,2,b,3.0,"
+    assert '"b, 2"' in call(*ask, "-k", "day", "-f", "csv")[1]
+
+
+def test_everything_asked_for_is_what_one_file_of_the_pairs_gives(call: Call) -> None:
+    """Filters, weights, gaps, slices, quantiles, worst rows and checks of a run with keys."""
+    rng = np.random.default_rng(5)
+    rows, keys = 300, rng.permutation(300)
+    predictions = {
+        "id": keys,
+        "prediction": np.where(keys % 37 == 0, np.inf, rng.normal(size=rows)),
+        "region": np.array(["n", "s", "e"])[keys % 3],
+    }
+    other = rng.permutation(rows)
+    truth = {
+        "id": other,
+        "target": pa.array(other * 0.01, mask=other % 41 == 0),
+        "w": (other % 5).astype(np.float64),
+    }
+    files = parquet("p.parquet", **predictions), parquet("t.parquet", **truth)
+    order = np.argsort(other)[keys]
+    together = predictions | {name: pa.array(truth[name]).take(order) for name in ("target", "w")}
+    merged = parquet("merged.parquet", **together)
+    options = (
+        *("-l", "mse,mae,huber", "-w", "w", "-g", "region", "--where", "id > 20 and region != 'e'"),
+        *("--nulls", "drop", "--nonfinite", "drop", "--quantiles", "0.1,0.5", "--top", "4"),
+        *("--keep", "region", "-q", "-f", "json", "--chunk-rows", "50"),
+    )
+    expected = json.loads(call("eval", merged, *options)[1])
+    status, out, err = call("eval", *files, *options, "-k", "id")
+    assert status == Exit.DONE, err
+    found = json.loads(out)
+    for result in found["results"]:
+        for row in result["worst"]:
+            assert row.pop("key") == int(keys[row["row"] - 1])
+            row["file"] = merged
+    assert found["results"] == expected["results"]
+    for why, count in expected["rows"]["dropped"].items():
+        assert found["rows"]["dropped"][why]["count"] == count["count"]
+        assert [row["row"] for row in found["rows"]["dropped"][why]["first"]] == [
+            row["row"] for row in count["first"]
+        ]
