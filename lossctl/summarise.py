@@ -319,10 +319,12 @@ def _rows_in_words(count: int) -> str:
 
 
 def _first_of(rows: RowCount) -> str:
-    """Name the first of some rows, if any is known."""
+    """Name the first of some rows, by its key too where it has one; nothing if none is known."""
     if not rows.first:
         return ""
-    return f" (first: {rows.first[0].file} row {rows.first[0].row})"
+    first = rows.first[0]
+    key = f", key {', '.join(map(str, first.key))}" if first.key else ""
+    return f" (first: {first.file} row {first.row}{key})"
 
 
 def _unmatched_in_words(keys: int, matching: Matching) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from lossctl.data import blocks, csv
+from lossctl.data.derived import Derived
 from lossctl.errors import DomainError, LossctlError
 from lossctl.losses import REGISTRY, Loss, Ragged, find
 from lossctl.losses._finish import MEAN
@@ -207,6 +208,37 @@ def test_slices_by_any_type_of_column_are_the_same_for_any_cut(
     by = tuple((name,) for name in ("text", "whole", "real", "truth"))
     report = same_for_all_cuts(measure, "mae", "rows.parquet", by=(*by, ("whole", "truth")))
     assert len(report.results) == 1 + 4 + 4 + 3 + 2 + 8
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_weights_filters_and_derived_slices_are_the_same_for_any_cut(
+    ending: str, draw: Draw, write_parquet: Write, write_csv: Write, measure: Measure
+) -> None:
+    """With rows of weight 0, slices that a filter empties, and a search, whatever row groups."""
+    rows = np.arange(ROWS)
+    columns = draw(find("rmse"), ROWS) | {
+        "weight": rows % 4 / 7,
+        "age": rows * 13 % 90 + 0.0,
+        "half": rows % 2 + 0.0,
+    }
+    by = (Derived("age", (10, 20, 40)), "half")
+    asked: dict[str, Any] = {
+        "weight": "weight",
+        "where": "age < 60 or half == 1",
+        "by": (by, by[:1]),
+        "find": by,
+        "quantiles": (0.1, 0.9),
+    }
+    writer = write_csv if ending == "csv" else write_parquet
+    writer(Path(f"rows.{ending}"), columns)
+    report = same_for_all_cuts(measure, "rmse", f"rows.{ending}", **asked)
+    filtered = int(((columns["age"] >= 60) & (columns["half"] != 1)).sum())
+    assert report.rows.dropped["filtered"].count == filtered
+    if ending == "parquet":
+        write_parquet(Path("rows.parquet"), columns, groups=GROUPS)
+        cut = same_for_all_cuts(measure, "rmse", "rows.parquet", **asked)
+        assert stable(cut) == stable(report)
+        assert cut.found == report.found
 
 
 @pytest.mark.parametrize("name", [name for name, loss in REGISTRY.items() if loss.finish is MEAN])

@@ -207,3 +207,13 @@ def test_one_file_may_have_a_key_for_its_fingerprint_and_worst_rows_as_well(
     options = ["-k", "id", "--fingerprint", "--top", "1", "--keep", "n", "--where", "n < 5"]
     [result] = report_of(call("eval", path, "-l", "mae", "-f", "json", *options))["results"]
     assert [(row["row"], row["columns"]) for row in result["worst"]] == [(2, {"n": "4"})]
+
+
+def test_the_first_dropped_row_of_files_paired_by_key_is_named_by_its_key(
+    call: Call, write: Write
+) -> None:
+    """As its number alone says little of a file in another order."""
+    write("p.csv", "id,prediction\na b,1\nc#d,\n")
+    write("t.csv", "id,target\nc#d,1\na b,3\n")
+    _, _, err = call("eval", "p.csv", "t.csv", "-k", "id", "-l", "mae", "--nulls", "drop")
+    assert "1 of 2 rows dropped (null) (first: p.csv row 2, key c#d)" in err
