@@ -136,7 +136,6 @@ JOBS = {
         bar=1.0,
         memory_bar=400 * MEGABYTE,
         answers=False,
-        later=True,
     ),
 }
 
