@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from lossctl.frame import frame_of, html_of, with_slices
 from lossctl.report import Interval, RowRef, Rows, digest, ref_to_dict, rows_to_dict
 
+if TYPE_CHECKING:
+    from lossctl.frame import DataFrame
+
 SCHEMA = {"name": "lossctl.comparison", "version": 1}
+SHOWN = ("candidate", "verdict", "difference", "lower", "upper", "p_value", "n", "reason")
+"""What a notebook shows of a difference."""
 
 Verdict = Literal["better", "worse", "no difference shown", "not judged"]
 
@@ -173,6 +179,29 @@ class Comparison:
     def to_json(self) -> str:
         """Give the JSON form as text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def to_frame(self) -> DataFrame:
+        """Give a frame of pandas with one row per loss, slice and candidate."""
+        slices, rows = self._flat()
+        return frame_of(rows, ["loss", *slices])
+
+    def _repr_html_(self) -> str:
+        """Show the differences in a notebook, and the warnings below."""
+        slices, rows = self._flat()
+        notes = [f"warning: {text}" for text in self.warnings]
+        return html_of(rows, ["loss", *slices, *SHOWN], notes)
+
+    def _flat(self) -> tuple[list[str], list[dict[str, Any]]]:
+        rows = [_flat(result) for result in self.results]
+        return with_slices(rows, [result.slice for result in self.results])
+
+
+def _flat(result: Difference) -> dict[str, Any]:
+    """Give a result as the row of a frame; what has parts of its own is taken apart or left out."""
+    left = ("slice", "ci", "distance", "relative_ci")
+    row = {name: value for name, value in vars(result).items() if name not in left}
+    ci = result.ci
+    return row | {"lower": ci and ci.lower, "upper": ci and ci.upper}
 
 
 def _explanation(explanation: Explanation) -> dict[str, Any]:

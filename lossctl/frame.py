@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 SHOWN = 40
 """How many results a notebook shows; a frame holds all of them."""
-HEADINGS = ("loss", "value", "lower", "upper", "std_error", "n", "reason")
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], leading: Sequence[str]) -> DataFrame:
@@ -22,10 +21,9 @@ def frame_of(rows: Sequence[Mapping[str, Any]], leading: Sequence[str]) -> DataF
     return DataFrame([[row.get(name) for name in names] for row in rows], columns=names)
 
 
-def html_of(rows: Sequence[Mapping[str, Any]], slices: Sequence[str], notes: Sequence[str]) -> str:
+def html_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], notes: Sequence[str]) -> str:
     """Write the results that fit a notebook, and notes below; every text is escaped."""
-    names = [HEADINGS[0], *slices, *HEADINGS[1:]]
-    names = [name for name in names if any(row.get(name) is not None for row in rows)]
+    names = [name for name in columns if any(row.get(name) is not None for row in rows)]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     lines = [
         "<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in rows[:SHOWN]
@@ -41,3 +39,18 @@ def _cell(value: Any) -> str:
         shown = str(value) if isinstance(value, int) else f"{value:.6g}"
         return f'<td style="text-align:right">{shown}</td>'
     return f"<td>{'' if value is None else html.escape(str(value))}</td>"
+
+
+def with_slices(
+    rows: Sequence[dict[str, Any]], slices: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Put the slice of each result into its row; gives the columns of the slices as well.
+
+    A slice by a column that is called as one of the results gets a prefix.
+    """
+    taken = {name for row in rows for name in row}
+    names = dict.fromkeys(name for slice_ in slices for name in slice_)
+    headings = {name: f"slice_{name}" if name in taken else name for name in names}
+    for row, slice_ in zip(rows, slices, strict=True):
+        row |= {headings[name]: value for name, value in slice_.items()}
+    return list(headings.values()), list(rows)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lossctl.frame import frame_of, html_of
+from lossctl.frame import frame_of, html_of, with_slices
 from lossctl.stats.buckets import Bin
 from lossctl.verdict import Verdict
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lossctl.frame import DataFrame
 
 SCHEMA = {"name": "lossctl.report", "version": 1}
+SHOWN = ("value", "lower", "upper", "std_error", "n", "reason")
+"""What a notebook shows of a result."""
 
 
 @dataclass(frozen=True)
@@ -245,17 +247,13 @@ class Report:
         """Show the results in a notebook, with what became of the rows and the warnings."""
         slices, rows = self._flat()
         counts = f"{self.rows.scored} of {self.rows.read} rows scored"
-        return html_of(rows, slices, [counts, *(f"warning: {text}" for text in self.warnings)])
+        columns = ["loss", *slices, "rank", *SHOWN]
+        return html_of(rows, columns, [counts, *(f"warning: {text}" for text in self.warnings)])
 
     def _flat(self) -> tuple[list[str], list[dict[str, Any]]]:
         """Give the columns of the slices, and each result as one flat row."""
         rows = [_flat(result) for result in self.results]
-        taken = {name for row in rows for name in row}
-        names = dict.fromkeys(name for result in self.results for name in result.slice)
-        headings = {name: f"slice_{name}" if name in taken else name for name in names}
-        for row, result in zip(rows, self.results, strict=True):
-            row |= {headings[name]: value for name, value in result.slice.items()}
-        return list(headings.values()), rows
+        return with_slices(rows, [result.slice for result in self.results])
 
 
 def digest(stable: Mapping[str, Any]) -> str:

@@ -463,6 +463,12 @@ def test_arrays_and_columns_of_one_table_are_models_too() -> None:
         assert (result.verdict, result.n) == ("better", 200)
         assert result.difference == by_name.results[0].difference
     assert by_name.models == by_column.models == ("old", "new")
+    frame = by_column.to_frame()
+    assert frame.loc[0, ["loss", "candidate", "verdict", "n"]].tolist() == [
+        *("mse", "new", "better", 200)
+    ]
+    assert frame.loc[0, "lower"] < frame.loc[0, "difference"] < frame.loc[0, "upper"] < 0.0
+    assert {"new", "better", "200"} <= set(Texts(by_column._repr_html_()).texts)
     holm = lossctl.compare([old, new], t, losses="mse", method=lossctl.Method(correction="holm"))
     assert holm.correction == "holm"
     with pytest.raises(UsageError, match="only one model"):

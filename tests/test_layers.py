@@ -22,7 +22,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "whole": (),
     "verdict": ("errors",),
     "report": ("stats", "frame", "verdict"),
-    "comparison": ("report",),
+    "comparison": ("report", "frame"),
     "frame": (),
     "losses": ("errors",),
     "stats": (),
