@@ -166,7 +166,7 @@ print(*sys.modules, file=sys.stderr)
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["eval", "--help"], ["losses", "--help"]],
+    [["--help"], ["--version"], ["eval", "--help"], ["gate", "--help"], ["losses", "--help"]],
     ids=" ".join,
 )
 def test_help_is_shown_without_loading_what_it_does_not_need(arguments: list[str]) -> None:

@@ -94,7 +94,6 @@ def evaluate_files(
     from lossctl.cli.keeper import Keeper
     from lossctl.cli.output import Outputs
     from lossctl.cli.progress import progress_of
-    from lossctl.compare import compare
     from lossctl.engines import forked
     from lossctl.errors import Gathered
     from lossctl.evaluate import evaluate
@@ -157,9 +156,11 @@ def evaluate_files(
         jobs=jobs,
         chunk_rows=chunk_rows,
     )
+    if "self_test" in ctx.meta:
+        return gating.rehearse(rival or plan, *ctx.meta["self_test"])
     keeper = Keeper(plan, state_out, resume=resume)
     progress = progress_of(plan, shown=not (quiet or no_progress))
     with gating.reporting(outputs), progress as seen:
         found = evaluate(plan, seen, done=keeper.done, checkpoint=keeper.save, engine=forked.run)
-        compared = None if rival is None else compare(rival)
+        compared = gating.compared(rival)
     return gating.conclude(found, compared, outputs, quiet=quiet)

@@ -89,6 +89,20 @@ Init = Annotated[
     ),
 ]
 
+SelfTest = Annotated[
+    int | None,
+    opt.option(
+        "--self-test",
+        metavar="N",
+        min=1,
+        help="Instead of judging, say how often the gate fails a model as good as allowed, and "
+        "passes one at its limits, in N draws from the rows.",
+    ),
+]
+Seed = Annotated[
+    int, opt.option("--seed", metavar="N", min=0, help="For --self-test: other draws.")
+]
+
 
 def run_gate(
     ctx: typer.Context,
@@ -97,6 +111,8 @@ def run_gate(
     predictions: Predictions = None,
     targets: Targets = None,
     init: Init = False,
+    self_test: SelfTest = None,
+    seed: Seed = 0,
     **options: Any,
 ) -> int:
     """Measure what a config file says and hold it against its limits.
@@ -110,6 +126,7 @@ def run_gate(
     Examples:
       lossctl gate --init --predictions preds.csv --targets truth.csv
       lossctl gate
+      lossctl gate --self-test 200
       lossctl gate ci/lossctl.toml --predictions new.parquet --report junit=gate.xml --report github
     """
     from lossctl.errors import UsageError
@@ -129,6 +146,8 @@ def run_gate(
     losses = options.pop("losses") or told.losses
     if not losses:
         raise UsageError(f"{told.path} names no losses", hint="as in losses = ['rmse']")
+    if self_test is not None:
+        ctx.meta["self_test"] = self_test, seed
     return evaluate_files(ctx, predictions, targets, losses=losses, **options)
 
 

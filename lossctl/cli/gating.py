@@ -7,9 +7,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from lossctl.cli.stderr import note
 from lossctl.errors import Exit, Gathered, LossctlError, UsageError
-from lossctl.gates.baseline import Baseline, Paired
 from lossctl.gates.checks import (
     CHANGES,
     Check,
@@ -21,14 +22,13 @@ from lossctl.gates.checks import (
     read_limit,
     takes_loss,
 )
-from lossctl.gates.judge import judge, unmeasured
-from lossctl.gates.open import holds_predictions, open_baseline
 from lossctl.verdict import Inconclusive, Verdict
 
 if TYPE_CHECKING:
     from lossctl.cli.output import Outputs
     from lossctl.compare import ComparisonPlan
     from lossctl.comparison import Comparison
+    from lossctl.gates.baseline import Baseline
     from lossctl.plan import Plan
     from lossctl.report import Report
 
@@ -144,7 +144,11 @@ class Gating:
         from lossctl.cli.planning import plan_files
 
         plan = plan_files(wrong, files, losses, **options)
-        if self.baseline is None or not self.compares or not holds_predictions(self.baseline):
+        if self.baseline is None or not self.compares:
+            return plan, None
+        from lossctl.gates.open import holds_predictions
+
+        if not holds_predictions(self.baseline):
             return plan, None
         return plan, _plan_comparison(self.baseline, files, losses, options)
 
@@ -153,6 +157,20 @@ class Gating:
         """Whether any limit is on a change."""
         return any(check.kind in CHANGES for check in self.checks)
 
+    def rehearse(self, plan: Plan | ComparisonPlan, repetitions: int, seed: int) -> Exit:
+        """Try the checks on draws from the rows, and fail where one does not keep its promise."""
+        from lossctl.formats.trials import draw
+        from lossctl.gates.selftest import self_test
+
+        trials = self_test(plan, self.checks, repetitions, seed)
+        if not trials:
+            message = "--self-test tries limits on losses over all rows, and there are none"
+            raise UsageError(message)
+        typer.echo(draw(trials), nl=False)
+        if len(trials) < len(self.checks):
+            note("limits on slices, quantiles and rows were not tried")
+        return Exit.DONE if all(trial.keeps_its_promise for trial in trials) else Exit.LIMIT
+
     @contextmanager
     def reporting(self, outputs: Outputs | None) -> Iterator[None]:
         """Write the further reports even where nothing could be measured, as that outcome."""
@@ -160,9 +178,20 @@ class Gating:
             yield
         except LossctlError as error:
             if outputs is not None and self.checks and error.exit == Exit.UNMEASURABLE:
+                from lossctl.gates.judge import unmeasured
+
                 outcomes = unmeasured(self.checks, error.slug, str(error))
                 outputs.write_reports(_nothing(error, self._verdict(outcomes)))
             raise
+
+    @staticmethod
+    def compared(rival: ComparisonPlan | None) -> Comparison | None:
+        """Compare with a baseline of predictions, if there is one."""
+        if rival is None:
+            return None
+        from lossctl.compare import compare
+
+        return compare(rival)
 
     def conclude(
         self, report: Report, compared: Comparison | None, outputs: Outputs, *, quiet: bool
@@ -171,6 +200,10 @@ class Gating:
         if not self.checks:
             outputs.write(report, quiet=quiet)
             return Exit.DONE
+        from lossctl.gates.baseline import Paired
+        from lossctl.gates.judge import judge
+        from lossctl.gates.open import open_baseline
+
         baseline: Baseline | None = None
         if compared is not None:
             baseline = Paired(compared)
@@ -277,6 +310,9 @@ def _check_complete(
     if changes and limits.baseline is None:
         hint = "--baseline FILE names predictions, an earlier JSON report or a state file"
         raise UsageError(f"{changes[0]} has no baseline to compare with", hint=hint)
+    if limits.baseline is not None and not changes:
+        hint = "--max-increase LOSS=X or --max-relative-increase LOSS=X"
+        raise UsageError("a baseline is named, but no limit is on an increase", hint=hint)
     if ci == "off" and any(check.by_interval for check in checks):
         raise UsageError("intervals are to decide, but --ci is off")
     if not by and any(check.slice == "all" for check in checks):

@@ -19,12 +19,13 @@ UNBOUNDED = 1 << 20
 def render(report: Document, style: Style) -> str:
     """Draw the results and their worst rows; cells are plain text, never markup."""
     return "\n".join(
-        f"{title}\n\n{_draw(shown, style)}" if title else _draw(shown, style)
+        f"{title}\n\n{draw(shown, style)}" if title else draw(shown, style)
         for title, shown in tables(report, worst=style.worst)
     )
 
 
-def _draw(shown: Mapping[str, list[str]], style: Style) -> str:
+def draw(shown: Mapping[str, list[str]], style: Style) -> str:
+    """Draw one table, its columns by heading."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading in shown:
         table.add_column(heading, justify="left" if heading in LEFT else "right", no_wrap=True)

@@ -103,6 +103,7 @@ def test_wrong_limits_are_told_all_at_once(call: Call, rows: str) -> None:
     ("options", "message"),
     [
         (["--max-increase", "mae=1"], "max_increase mae has no baseline to compare with"),
+        (["--baseline", "old.json"], "a baseline is named, but no limit is on an increase"),
         (["--max", "1", "--decide", "interval", "--ci", "off"], "but --ci is off"),
         (["--max", "mae=1%"], "max takes a number, not a percentage"),
         (["--max-increase", "mbe=1", "-l", "mbe"], "an increase of mbe is neither good nor bad"),
