@@ -8,6 +8,7 @@ import typer
 
 from lossctl.cli import options as opt
 from lossctl.cli.complete import complete_columns
+from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
 Models = Annotated[
     list[str],
@@ -115,6 +116,7 @@ Explain = Annotated[
 Top = Annotated[int, opt.option("--top", metavar="N", min=1, help="How many rows --explain names.")]
 
 
+@with_inputs
 def compare_models(
     models: Models,
     *,
@@ -132,6 +134,7 @@ def compare_models(
     min_match_rate: opt.MinMatchRate = 0.0,
     memory: opt.Memory = "512MB",
     temp_dir: opt.TempDir = None,
+    inputs: Inputs = AS_NAMED,
     nulls: opt.Nulls = "error",
     nonfinite: opt.Nonfinite = "error",
     by: opt.By = None,
@@ -220,6 +223,7 @@ def compare_models(
         min_match_rate=min_match_rate,
         memory=memory,
         temp_dir=temp_dir,
+        inputs=inputs,
         nulls=nulls,
         nonfinite=nonfinite,
         by=by,

@@ -18,6 +18,7 @@ from lossctl.cli import eval as eval_command
 from lossctl.cli import gate as gate_command
 from lossctl.cli import losses as losses_command
 from lossctl.cli import merge as merge_command
+from lossctl.cli import plan as plan_command
 from lossctl.cli import schema as schema_command
 from lossctl.cli import score as score_command
 from lossctl.cli import worst as worst_command
@@ -69,6 +70,7 @@ app.command("compare", epilog=EPILOG)(compare_command.compare_models)
 app.command("gate", epilog=EPILOG)(gate_command.run_gate)
 app.command("baseline", epilog=EPILOG)(baseline_command.keep_baseline)
 app.command("merge", epilog=EPILOG)(merge_command.merge_states)
+app.command("plan", epilog=EPILOG)(plan_command.show_plan)
 app.command("losses")(losses_command.show_losses)
 app.command("schema")(schema_command.show_schema)
 

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from lossctl.cli import options as opt
+from lossctl.cli.inputs import AS_NAMED, with_inputs
+from lossctl.cli.inputs import Inputs as Written
 
 Inputs = Annotated[
     str,
@@ -46,6 +48,7 @@ As = Annotated[
 ]
 
 
+@with_inputs
 def score_files(
     predictions: Inputs,
     targets: Truths = None,
@@ -62,6 +65,7 @@ def score_files(
     col: opt.Columns = None,
     positive: opt.Positive = None,
     classes: opt.Classes = None,
+    inputs: Written = AS_NAMED,
     nulls: opt.Nulls = "error",
     nonfinite: opt.Nonfinite = "error",
     by: opt.By = None,
@@ -121,6 +125,7 @@ def score_files(
             col=col,
             positive=positive,
             classes=classes,
+            inputs=inputs,
             nulls=nulls,
             nonfinite=nonfinite,
             by=by,
