@@ -84,11 +84,8 @@ class Buckets:
             sums.add(weights[order], arranged)
             self.add_counts(keys, counts, sums)
         elif len(segments.starts) == 1:
-            low = int(numbers.min())
-            counts = np.bincount(numbers - low)
-            found = np.flatnonzero(counts)
-            keys = found + (low + (int(segments.groups[0]) << KEYS))
-            self.add_counts(keys, counts[found])
+            found, counts = _counted(numbers)
+            self.add_counts(found + (int(segments.groups[0]) << KEYS), counts)
         else:
             groups = np.repeat(segments.groups, segments.counts).astype(np.int64)
             self.add_counts(*np.unique((groups << KEYS) + numbers, return_counts=True))
@@ -158,6 +155,18 @@ class Buckets:
         self._joined = False
         if len(self._parts) > PENDING:
             self._join()
+
+
+def _counted(numbers: Integers) -> tuple[Integers, Integers]:
+    """Give the distinct numbers of buckets, and how often each occurs."""
+    # The sign goes last, so that small and large values of both lie close together.
+    signed = int(numbers.max()) >= NEGATIVE
+    places = ((numbers & (NEGATIVE - 1)) << 1) + (numbers >= NEGATIVE) if signed else numbers
+    low = int(places.min())
+    counts = np.bincount(places - low)
+    found = np.flatnonzero(counts)
+    counts, found = counts[found], found + low
+    return (found >> 1) + NEGATIVE * (found & 1) if signed else found, counts
 
 
 def _bin(number: int, count: int, weight: Fraction | None) -> Bin:

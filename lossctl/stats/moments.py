@@ -89,7 +89,9 @@ class Moments:
             return
         for (i, j), total in self.products.items():
             if i == j:
-                total.add_squares(columns[i], segments)
+                total.add_squares(
+                    columns[i], segments, extent=extent if len(columns) == 1 else None
+                )
             else:
                 total.add_products(columns[i], columns[j], segments)
 
