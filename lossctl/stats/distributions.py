@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from statistics import NormalDist
 
 LARGE = 1e3
@@ -10,6 +11,7 @@ LARGE = 1e3
 EXACT = 4096
 """Tosses up to which the tail of the binomial is summed in whole numbers."""
 MOST_STEPS = 100_000
+NEWTON_STEPS = 100
 
 
 def t_two_sided(t: float, df: float) -> float:
@@ -23,19 +25,22 @@ def t_two_sided(t: float, df: float) -> float:
     return _incomplete_beta(df / (df + square), square / (df + square), df / 2.0, 0.5)
 
 
+@cache
 def t_quantile(probability: float, df: float) -> float:
     """Give the value that Student's t stays below with a probability of at least one half."""
     tail = 2.0 * (1.0 - probability)
     if tail >= 1.0:
         return 0.0
-    low, high = 0.0, max(NormalDist().inv_cdf(probability), 1.0)
-    while t_two_sided(high, df) > tail:
-        low, high = high, 2.0 * high
-    while True:
-        middle = 0.5 * (low + high)
-        if not low < middle < high:
-            return high
-        low, high = (middle, high) if t_two_sided(middle, df) > tail else (low, middle)
+    # The tail is convex, so Newton's steps from below, where the normal quantile is, never pass it.
+    value = NormalDist().inv_cdf(probability)
+    scale = 2.0 * math.exp(-_log_beta(df / 2.0, 0.5)) / math.sqrt(df)
+    for _ in range(NEWTON_STEPS):
+        slope = scale * math.exp(-0.5 * (df + 1.0) * math.log1p(value * value / df))
+        step = (t_two_sided(value, df) - tail) / slope
+        value += step
+        if abs(step) <= 1e-15 * value:
+            break
+    return value
 
 
 def normal_two_sided(z: float) -> float:
