@@ -317,11 +317,12 @@ def measure_chunk(
 ) -> None:
     """Tally every loss of a chunk; ``scored`` is handed the rows of each."""
     segments, names = take_in(plan, plan.checks, task, chunk, state, plan.kept)
-    for spec in plan.specs:
+    for spec in plan.measured:
         values = {role: chunk.values[slot] for role, slot in plan.binding[spec.full].items()}
         tally = state.tallies[spec.full]
         tally.grow(len(state.cells.keys))
-        for what, labels in labels_seen(spec, plan.binding[spec.full], values):
+        seen = labels_seen(spec, plan.binding[spec.full], values) if spec in plan.specs else ()
+        for what, labels in seen:
             key = (spec.full, what)
             state.labels[key] = state.labels.get(key, frozenset()) | labels
         shown, counted = _measure_loss(spec, values, tally, segments, names, chunk.weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lossctl import __version__
@@ -19,6 +19,7 @@ from lossctl.data.source import Source
 from lossctl.data.where import bind_where
 from lossctl.errors import UsageError
 from lossctl.losses import Spec
+from lossctl.sensitivity import variants_of
 
 CHUNK_ROWS = 1 << 16
 """Rows of a chunk: its arrays stay in cache, and each NumPy call is long enough to be worth it."""
@@ -40,6 +41,8 @@ class Policies:
     """How many of the rows with the largest losses to name."""
     keep: tuple[str, ...] = ()
     """Columns that are shown of such rows."""
+    sensitivity: bool = False
+    """Whether to say how much hangs on few rows, and on the clips of log losses."""
     by: tuple[tuple[str, ...], ...] = ()
     """Columns of each slicing asked for; several columns are crossed."""
     find: tuple[str, ...] = ()
@@ -88,6 +91,24 @@ class Settings:
     group: str | None = None
     """Column of a long file whose rows were gathered into groups."""
 
+    @property
+    def variants(self) -> tuple[Spec, ...]:
+        """Give the further forms of the losses that are measured to be set beside them."""
+        if not self.policies.sensitivity:
+            return ()
+        asked = {spec.full for spec in self.specs}
+        found = {it.full: it for spec in self.specs for it in variants_of(spec)}
+        return tuple(spec for name, spec in found.items() if name not in asked)
+
+    @property
+    def measured(self) -> tuple[tuple[Spec, Policies], ...]:
+        """Give every loss that is measured, and what is kept of it."""
+        bare = replace(
+            self.policies, ci=None, quantiles=(), histogram=False, top=0, sensitivity=False
+        )
+        asked = [(spec, self.policies) for spec in self.specs]
+        return (*asked, *((spec, bare) for spec in self.variants))
+
     def signature(self, rows: int) -> str:
         """Write the settings in one line."""
         policies = self.policies
@@ -123,6 +144,11 @@ class Plan:
         """Give the columns that are shown of single rows."""
         carried = {name: column for column in self.reading.carried for name in column[1:]}
         return tuple(carried[name] for name in self.policies.keep)
+
+    @property
+    def measured(self) -> tuple[Spec, ...]:
+        """Give every loss that is measured."""
+        return (*self.specs, *self.settings.variants)
 
     @property
     def settings(self) -> Settings:
@@ -237,6 +263,9 @@ def make_plan(
     pairing = pairing_of(sources, policies, stacked=all(stacked))
     binding = bind(specs, sources, choices)
     reading = plan_reading(sources, pairing, [binding], policies, carried=carried)
+    if policies.sensitivity:
+        variants = {it.full: binding[spec.full] for spec in specs for it in variants_of(spec)}
+        binding = {**variants, **binding}
     return Plan(tuple(specs), binding, find_checks(specs, binding), reading, policies)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lossctl.frame import frame_of, html_of, with_slices
@@ -62,6 +62,37 @@ class WorstRow:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What some of the rows with the largest losses, or the clipped ones, do to a value."""
+
+    rows: str
+    n: int
+    share: float | None
+    """Share of the sum; None where the sum is 0."""
+    share_error: float | None
+    """How far the share may be off; 0 where it is exact."""
+    value: float | None
+    """The value without these rows; None where no row is left."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A log loss at another clip."""
+
+    eps: float
+    value: float | None
+    clipped: int
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How much of a value hangs on few rows, or on the clip."""
+
+    parts: tuple[Part, ...]
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
 class Result:
     """One loss over one slice of the rows."""
 
@@ -85,6 +116,8 @@ class Result:
     histogram: tuple[Bin, ...] | None = None
     worst: tuple[WorstRow, ...] | None = None
     """Rows with the largest losses, largest first; None where not asked for."""
+    sensitivity: Sensitivity | None = None
+    """None where not asked for."""
     infinite: RowCount = field(default_factory=RowCount)
     undefined: RowCount = field(default_factory=RowCount)
     clipped: RowCount = field(default_factory=RowCount)
@@ -354,6 +387,7 @@ def _result(result: Result) -> dict[str, Any]:
         "min": _number(result.min),
         "max": _number(result.max),
         **_distribution(result),
+        **({} if result.sensitivity is None else {"sensitivity": asdict(result.sensitivity)}),
         **({} if result.worst is None else {"worst": [_worst(row) for row in result.worst]}),
         **({} if result.rank is None else {"rank": result.rank}),
         "direction": result.direction,

@@ -12,6 +12,7 @@ from lossctl.data.chunks import Piece
 from lossctl.data.joined import Pairs
 from lossctl.losses import Spec
 from lossctl.plan import Policies, Settings
+from lossctl.sensitivity import MOST
 from lossctl.stats.fingerprint import Fingerprint
 from lossctl.stats.tally import Rows, Tally
 
@@ -55,7 +56,9 @@ def empty_state(settings: Settings) -> State:
     """Give the identity of merging."""
     policies = settings.policies
     cells = Cells(policies.sliced, policies.max_slices)
-    tallies = {spec.full: empty_tally(spec, policies, len(cells.keys)) for spec in settings.specs}
+    tallies = {
+        spec.full: empty_tally(spec, kept, len(cells.keys)) for spec, kept in settings.measured
+    }
     return State(cells, tallies, {}, {}, {})
 
 
@@ -64,9 +67,9 @@ def empty_tally(spec: Spec, policies: Policies, groups: int) -> Tally:
     return Tally(
         spec.loss.finish.components,
         products=policies.ci is not None,
-        buckets=bool(policies.quantiles) or policies.histogram,
+        buckets=bool(policies.quantiles) or policies.histogram or policies.sensitivity,
         weighted=policies.weight is not None,
-        worst=policies.top,
+        worst=max(policies.top, MOST if policies.sensitivity else 0),
         signed=spec.loss.direction == "zero_is_best",
         groups=groups,
     )

@@ -25,6 +25,7 @@ from lossctl.report import (
     Rows,
     WorstRow,
 )
+from lossctl.sensitivity import sensitivity_of, variants_of
 from lossctl.state import State, empty_tally
 from lossctl.stats.buckets import Bin
 from lossctl.stats.extremes import Row
@@ -70,7 +71,7 @@ def summarise(settings: Settings, state: State) -> Report:
 
     places, rows = account(settings, state)
     results = tuple(
-        result_of(spec, tallies[spec.full], group, names, settings.policies, places)
+        _result(spec, tallies, group, names, settings.policies, places)
         for slicing in dict.fromkeys(((), *settings.policies.by))
         for group, names, tallies in _slices(settings, state, slicing)
         for spec in settings.specs
@@ -166,8 +167,8 @@ def _slices(
     """Unite the cells of each slice: its group, its values by column, and the tallies by loss."""
     keys, groups = state.cells.unite(columns)
     tallies = {}
-    for spec in settings.specs:
-        tallies[spec.full] = empty_tally(spec, settings.policies, len(keys))
+    for spec, kept in settings.measured:
+        tallies[spec.full] = empty_tally(spec, kept, len(keys))
         tallies[spec.full].merge(state.tallies[spec.full], groups)
     for group, key in enumerate(keys):
         yield group, dict(zip(columns, key, strict=True)), tallies
@@ -246,6 +247,22 @@ def _worst(tally: Tally, group: int, policies: Policies, places: Places) -> tupl
         shown = dict(zip(policies.keep, carried[width:], strict=True))
         found.append(WorstRow(places.place((*row, *carried[:width])), value, shown))
     return tuple(found)
+
+
+def _result(
+    spec: Spec,
+    tallies: Mapping[str, Tally],
+    group: int,
+    slice_: Mapping[str, Any],
+    policies: Policies,
+    places: Places,
+) -> Result:
+    """Finish one loss over one slice, with its other forms beside it where that was asked for."""
+    result = result_of(spec, tallies[spec.full], group, slice_, policies, places)
+    if not policies.sensitivity:
+        return result
+    clips = [(other, tallies[other.full]) for other in variants_of(spec)]
+    return replace(result, sensitivity=sensitivity_of(spec, tallies[spec.full], group, clips))
 
 
 def _quantiles(tally: Tally, group: int, shares: Sequence[float]) -> dict[str, float | None]:

@@ -45,6 +45,7 @@ EVERYTHING: Mapping[str, Any] = {
     "quantiles": (0.1, 0.5, 0.9),
     "histogram": True,
     "top": 3,
+    "sensitivity": True,
     "keep": ("half", "region"),
     "by": (("region",), ("region", "half")),
 }

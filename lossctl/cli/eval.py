@@ -43,6 +43,7 @@ def evaluate_files(
     histogram: opt.Histogram = False,
     top: opt.Top = 0,
     keep: opt.Keep = None,
+    sensitivity: opt.Sensitivity = False,
     max: lim.Max = None,  # noqa: A002 - the name of the flag
     min: lim.Min = None,  # noqa: A002
     max_increase: lim.MaxIncrease = None,
@@ -143,6 +144,7 @@ def evaluate_files(
         quantiles=gating.quantiles(quantiles),
         histogram=histogram,
         top=top,
+        sensitivity=sensitivity,
         keep=wrong.of(opt.kept, keep, top) or (),
         where=where,
         weight=weight,

@@ -260,7 +260,7 @@ def _plan_comparison(
     if options.get("group") is not None:
         raise UsageError("--group has no baseline of predictions", hint="take a report of it")
     candidate, *rest = files
-    alone = ("quantiles", "histogram", "top", "keep", "fingerprint", "group")
+    alone = ("quantiles", "histogram", "top", "keep", "sensitivity", "fingerprint", "group")
     asked = {name: value for name, value in options.items() if name not in alone}
     level = 0.95 if asked["ci"] == "off" else float(asked["ci"])
     pred = asked.pop("pred")

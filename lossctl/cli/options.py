@@ -218,6 +218,13 @@ Top = Annotated[
     int,
     option("--top", metavar="N", min=0, help="Name the N rows with the largest losses as well."),
 ]
+Sensitivity = Annotated[
+    bool,
+    option(
+        "--sensitivity",
+        help="Say what the largest losses do to each value, and the clips of log losses.",
+    ),
+]
 Keep = Annotated[
     list[str] | None,
     option(

@@ -89,6 +89,7 @@ def ask(
     histogram: bool = False,
     top: int = 0,
     keep: Sequence[str] = (),
+    sensitivity: bool = False,
     where: str | None = None,
     weight: str | None = None,
     keys: list[str] | None = None,
@@ -124,6 +125,8 @@ def ask(
     from lossctl.losses import parse
     from lossctl.plan import Policies
 
+    if sensitivity and weight is not None:
+        wrong.of(opt.refuse, "--sensitivity counts rows; it does not go with --weight")
     specs = wrong.of(parse, losses)
     told = wrong.of(opt.columns, pred, target, col) or {}
     policies = Policies(
@@ -134,6 +137,7 @@ def ask(
         histogram=histogram,
         top=top,
         keep=tuple(keep),
+        sensitivity=sensitivity,
         max_slices=max_slices,
         min_slice_rows=min_slice_rows,
         where=None if where is None else where.strip(),

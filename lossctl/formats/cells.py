@@ -8,7 +8,7 @@ from typing import Any
 
 from lossctl.comparison import Comparison, Explanation
 from lossctl.formats import Document
-from lossctl.report import Interval, Report, Result, Search, WorstRow
+from lossctl.report import Interval, Part, Report, Result, Search, Sensitivity, WorstRow
 from lossctl.verdict import Outcome, Verdict
 
 DIGITS = 6
@@ -17,6 +17,7 @@ LEFT = (
     "slice",
     "best",
     "file",
+    "change",
     "candidate",
     "verdict",
     "model",
@@ -38,7 +39,12 @@ def tables(document: Document, *, worst: bool = False) -> list[tuple[str, Table]
     """
     if isinstance(document, Report):
         found = [] if worst else [("", _results(document))]
-        found += [(_worst_title(r), _worst_columns(r)) for r in document.results if r.worst]
+        found += [
+            (_title("sensitivity", result), _sensitivity(result.sensitivity))
+            for result in document.results
+            if result.sensitivity and not worst
+        ]
+        found += [(_title("worst rows", r), _worst_columns(r)) for r in document.results if r.worst]
         search = None if worst else document.found
         found += [] if search is None else [(_search_title(search), _found_slices(search))]
         gate = document.gate
@@ -198,11 +204,6 @@ def _keyed(rows: Sequence[WorstRow]) -> bool:
     return any(row.at.key for row in rows)
 
 
-def _worst_title(result: Result) -> str:
-    """Name the worst rows of a result, as in ``worst rows of mae, region=eu``."""
-    return "worst rows of " + ", ".join(filter(None, [result.loss, slice_name(result.slice)]))
-
-
 def slice_name(values: Mapping[str, Any]) -> str:
     """Name a slice, as in ``region=eu, year=2024``; the whole has no name."""
     return ", ".join(f"{name}={slice_value(value)}" for name, value in values.items())
@@ -255,6 +256,28 @@ def _span(ci: Interval | None) -> str:
 
 def _signed(value: float | None) -> str:
     return "undefined" if value is None else f"{value:+.{DIGITS}g}" if value else "0"
+
+
+def _title(what: str, result: Result) -> str:
+    return f"{what} of " + ", ".join(filter(None, [result.loss, slice_name(result.slice)]))
+
+
+def _sensitivity(found: Sensitivity) -> Table:
+    parts, clips = found.parts, found.clips
+    values = [*(part.value for part in parts), *(clip.value for clip in clips)]
+    return {
+        "change": [*(f"without the {p.rows}" for p in parts), *(f"eps={c.eps:.4g}" for c in clips)],
+        "rows": [*(str(part.n) for part in parts), *(f"{c.clipped} clipped" for c in clips)],
+        "share of sum": [*(_percent_of_sum(part) for part in parts), *("" for _ in clips)],
+        "value": [number(v) or "undefined" for v in values],
+    }
+
+
+def _percent_of_sum(part: Part) -> str:
+    if part.share is None:
+        return ""
+    about = "about " if part.share_error else ""
+    return f"{about}{100.0 * part.share:.4g} %"
 
 
 def _percent(value: float | None) -> str:

@@ -30,6 +30,7 @@ COMMANDS = {
     "no intervals": ["-l", "rmse", *POLICIES, "drop", "--ci", "off"],
     "quantiles": ["-l", "mae", *POLICIES, "drop", "--quantiles", "0,0.5,1", "--histogram"],
     "worst": ["-l", "bce:eps=0,mbe", *POLICIES, "drop", "--top", "3", "--keep", "part,target"],
+    "sensitivity": ["-l", "bce,mbe", *POLICIES, "drop", "--sensitivity"],
     "populations": ["-l", "gan_discriminator,gan_generator", *POLICIES, "drop"],
     "gate": ["-l", "mae", *POLICIES, "drop", "--max", "100", "--min-rows", "1"],
     "constant": ["-l", "mbe", *POLICIES, "drop", "-p", "constant"],
@@ -99,7 +100,7 @@ def test_a_report_that_lacks_or_misspells_anything_does_not_fit(
     validator = jsonschema.Draft202012Validator(schema)
     report["results"] = report["results"][:2]
     free = {"slice", "columns", "quantiles", "dropped"}
-    optional = {"gate", "quantiles", "histogram", "worst"}
+    optional = {"gate", "quantiles", "histogram", "worst", "sensitivity"}
     for path in places(report):
         *above, last = path
         if not isinstance(last, str) or free & set(above):
