@@ -17,8 +17,6 @@ PROGRAM_BYTES = 110 << 20
 """Memory of the program with its libraries, before it reads anything."""
 COPIES = 6
 """Arrays of the size of a chunk's values that kernels and sums hold at a time, about."""
-TEXT_BYTES = 32
-"""Bytes that a value without a type takes on its way, about."""
 STREAM_BYTES = 32 << 20
 """Bytes that a file takes that is read in order, about."""
 

@@ -21,6 +21,8 @@ Mask = npt.NDArray[np.bool_]
 
 EXACT = 2**53
 """Up to here every integer is a double."""
+POWERS = 22
+"""Up to this exponent every power of ten is a double."""
 
 
 class RowError(Exception):
@@ -95,7 +97,9 @@ def _numbers(column: pa.Array, name: str) -> Array:
         An integer is beyond 2**53, where doubles skip some.
 
     """
-    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+    if pa.types.is_decimal(column.type):
+        return _decimals(column, name)
+    if pa.types.is_null(column.type):
         column = column.cast(pa.float64())
     values = buffers.view(column)
     if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and len(values):
@@ -104,6 +108,36 @@ def _numbers(column: pa.Array, name: str) -> Array:
             row = int(np.flatnonzero(beyond)[0])
             raise RowError(row, name, f"the integer {values[row]} has no exact float64")
     return values.astype(np.float64, copy=False)
+
+
+def _decimals(column: pa.Array, name: str) -> Array:
+    """Round decimals to the nearest doubles, once.
+
+    A quotient of two doubles that are whole numbers is rounded once, and most decimals are one;
+    Arrow itself would multiply by a power of ten that is rounded already.
+
+    Raises
+    ------
+    RowError
+        A whole number is beyond 2**53.
+
+    """
+    scale, words = column.type.scale, column.type.bit_width // 64
+    values = np.zeros(len(column))
+    plain = np.zeros(len(column), dtype=np.bool_)
+    if words in (1, 2) and 0 <= scale <= POWERS and len(column):
+        stored = np.frombuffer(column.buffers()[1], dtype=np.int64).reshape(-1, words)
+        stored = stored[column.offset : column.offset + len(column)]
+        low, high = stored[:, 0], stored[:, -1]
+        plain = (low >= -EXACT) & (low <= EXACT)
+        plain &= (high == low >> 63) if words == 2 else True
+        values[plain] = low[plain] / 10.0**scale
+    for row in np.flatnonzero(~plain & ~_marked(column)).tolist():
+        number = column[row].as_py()
+        if abs(number) > EXACT and number == int(number):
+            raise RowError(row, name, f"the decimal {number} has no exact float64")
+        values[row] = float(number)
+    return values
 
 
 def _stacked(columns: Sequence[pa.Array], slot: Slot) -> Array:
