@@ -168,7 +168,8 @@ class Plan:
         )
 
 
-def _rows_of_chunk(slots: Iterable[Slot]) -> int:
+def rows_of_chunk(slots: Iterable[Slot]) -> int:
+    """Give the rows that a chunk holds unless they are told."""
     widest = max((slot.width for slot in slots), default=0)
     return CHUNK_ROWS if widest <= 1 else max(1, min(CHUNK_ROWS, CHUNK_VALUES // widest))
 
@@ -311,7 +312,7 @@ def plan_reading(
         pairing,
         tuple(slots),
         policies.nulls,
-        policies.chunk_rows or _rows_of_chunk(slots),
+        policies.chunk_rows or rows_of_chunk(slots),
         shared,
         tuple(
             column

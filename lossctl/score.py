@@ -1,13 +1,14 @@
 """Scores: the loss of every row, its slope and its bend, in the order of the input.
 
 One row in is one row out: a row that the policies drop, or that is not of a loss's population, has
-null there. The report of the run comes from the same pass.
+null there. The report of the run comes from the same pass. Rows that are paired by key come in the
+order of the first file; those without a match are left out, where the policies let them be missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +18,16 @@ import numpy.typing as npt
 
 from lossctl.data.chunks import Chunk, Task, tasks
 from lossctl.data.convert import take
+from lossctl.data.joining import refusal
+from lossctl.data.pairing import Pairing
+from lossctl.data.reordering import Reordering
 from lossctl.data.sinks import array_of, form_of, is_flat, record_batch
-from lossctl.engines.local import Stopped
+from lossctl.engines.local import Stopped, run
 from lossctl.engines.ordered import run_in_order
 from lossctl.errors import Gathered, UsageError
-from lossctl.evaluate import Progress, each_chunk, measure_chunk
+from lossctl.evaluate import Progress, each_chunk, faults_kept, measure_chunk
 from lossctl.losses import Ragged, Spec
-from lossctl.plan import Plan
+from lossctl.plan import Plan, rows_of_chunk
 from lossctl.state import State, empty_state
 
 Array = npt.NDArray[np.float64]
@@ -33,6 +37,8 @@ Emit = Literal["loss", "grad", "hess"]
 
 ROW = "row"
 """Name of the column that numbers the rows of the input, from 1."""
+SPAN_CHUNKS = 4
+"""Rows that are paired by key are put in order by ranges of so many chunks."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,15 @@ class Scoring:
         return self.plan.policies.keep
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the columns of the key, as in the first file; none where rows have no key."""
+        reading = self.plan.reading
+        return tuple(key.names[0] for key in reading.keys) if reading.pairing == "key" else ()
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of all columns that are written."""
-        return (ROW, *self.kept, *self.numbers)
+        return (ROW, *self.keys, *self.kept, *self.numbers)
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -125,6 +137,8 @@ def score(
 
     """
     plan = scoring.plan
+    if plan.reading.pairing == "key":
+        return _score_by_key(scoring, write, in_order=in_order, progress=progress)
     state = empty_state(plan.settings)
     before: dict[str, int] = {}
     work = tasks(plan.reading, in_order=in_order)
@@ -143,6 +157,52 @@ def score(
     return state
 
 
+def _score_by_key(
+    scoring: Scoring,
+    write: Callable[[Any], None],
+    *,
+    in_order: bool,
+    progress: Progress | None,
+) -> State:
+    """Score rows as their keys bring them together, and put them in the order of the first file.
+
+    Raises
+    ------
+    LossctlError
+        As `score`; rows that cannot be paired are refused before any is handed over.
+
+    """
+    plan, jobs = scoring.plan, scoring.plan.policies.jobs
+    # One half of the memory is for the rows to be paired, the other for those that have been.
+    reading = replace(plan.reading, memory=plan.reading.memory // 2)
+    span = SPAN_CHUNKS * rows_of_chunk(reading.slots)
+    state = empty_state(plan.settings)
+    (whole,) = tasks(reading, in_order=in_order)
+    with Pairing(reading, jobs=jobs, in_order=in_order) as pairing:
+        for _ in run(pairing.work, pairing.take_in, jobs):
+            pass
+        work = pairing.tasks(whole)
+        with Reordering(pairing.rows, span, reading.memory, reading.temp_dir) as scored:
+
+            def step(task: Task, stopped: Stopped) -> State:
+                found = empty_state(plan.settings)
+                for number, part in enumerate(_score_task(scoring, task, stopped, progress)):
+                    if isinstance(part, State):
+                        found = part
+                    else:
+                        scored.add((task.number, number), record_batch(part[-1]))
+                return found
+
+            for part in run(work, step, jobs):
+                state.merge(part)
+            if error := refusal(state.pairs, reading):
+                raise error
+            for batch in scored.batches():
+                numbers = pairing.numbers[0].within_files(np.asarray(batch.column(0))) + 1
+                write(batch.set_column(0, ROW, array_of(numbers, None)))
+    return state
+
+
 def _score_task(
     scoring: Scoring, task: Task, stopped: Stopped, progress: Progress | None
 ) -> Iterator[State | tuple[str, int, dict[str, Any]]]:
@@ -153,13 +213,24 @@ def _score_task(
     for chunk in each_chunk(plan, task, stopped, state):
         # As they are read, before rows are dropped and arranged.
         kept = zip(scoring.kept, plan.kept, strict=True)
-        columns = {name: chunk.carried[column] for name, column in kept}
-        with np.errstate(all="ignore"):  # infinities are counted, not warned of
+        columns = _origin(scoring, chunk)
+        columns |= {name: chunk.carried[column] for name, column in kept}
+        with faults_kept(chunk, state), np.errstate(all="ignore"):  # infinities are counted
             columns |= _computed(scoring, task, chunk, state)
-        yield task.piece[0], chunk.read, columns
+        if state.pairs.fault is None:
+            yield task.piece[0], chunk.read, columns
         if progress is not None:
             progress.advance(chunk.read)
     yield state
+
+
+def _origin(scoring: Scoring, chunk: Chunk) -> dict[str, Any]:
+    """Give number and key of rows that come in no order: the number within the first source."""
+    if chunk.origin is None:
+        return {}
+    numbers = chunk.origin.rows(np.arange(chunk.read))
+    keys = zip(scoring.keys, chunk.origin.keys, strict=True)
+    return {ROW: array_of(numbers, None), **dict(keys)}
 
 
 def _computed(scoring: Scoring, task: Task, chunk: Chunk, state: State) -> dict[str, Any]:

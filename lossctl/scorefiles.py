@@ -16,8 +16,9 @@ from lossctl.data.sinks import Sink, footer, open_sink
 from lossctl.errors import LossctlError, OutputError, Place
 from lossctl.evaluate import Progress
 from lossctl.score import Scoring, score
-from lossctl.state import empty_state
+from lossctl.state import State, empty_state
 from lossctl.statefile import Saved, StateError, dump, loads, report_of, stamped_inputs
+from lossctl.stats.tally import Rows
 from lossctl.whole import whole_file
 
 STATE = "lossctl.state"
@@ -61,9 +62,16 @@ def finished_scores(scoring: Scoring, path: Path) -> Saved | None:
     losses = [spec.loss for spec in scoring.plan.specs]
     before = loads(facts[STATE], str(path), losses)
     _fresh(scoring).check_same_run(before, str(path))
-    if names != [*scoring.columns] or rows != sum(before.state.read.values()):
+    if names != [*scoring.columns] or rows != _rows(before.state):
         raise StateError("it holds other columns or rows", hint=ANEW, place=Place(str(path)))
     return before
+
+
+def _rows(state: State) -> int:
+    """Give the rows of a file: of those that are paired by key the ones that have a match."""
+    if not state.pairs.read:
+        return sum(state.read.values())
+    return state.pairs.read[0] - state.pairs.unmatched.get(0, Rows()).count
 
 
 ANEW = "--overwrite makes it anew"

@@ -70,6 +70,12 @@ def score_files(
     nonfinite: opt.Nonfinite = "error",
     by: opt.By = None,
     weight: opt.Weight = None,
+    key: opt.Keys = None,
+    missing: opt.Missing = "error",
+    duplicates: opt.Duplicates = "error",
+    min_match_rate: opt.MinMatchRate = 0.0,
+    memory: opt.Memory = "512MB",
+    temp_dir: opt.TempDir = None,
     ci: opt.Ci = "0.95",
     format: opt.Format = "table",
     report: opt.Reports = None,
@@ -86,6 +92,10 @@ def score_files(
     column for each loss, named by its spec. A row that is left out of a loss has null there. With
     --emit grad,hess come the derivatives of the row's loss by the prediction, as SPEC.grad and
     SPEC.hess: a number, or a list for a role that is one.
+
+    With --key rows are paired by key, whatever their order, and written in the order of
+    PREDICTIONS with their keys; a row without a match is an error, or with --missing drop left out
+    of the file and counted in the report.
 
     Files are written whole or not at all, and only over existing ones with --overwrite. A folder
     is scored file by file into the same tree; with --resume the Parquet files that are complete
@@ -132,6 +142,12 @@ def score_files(
             ci=ci,
             keep=opt.joined(keep),
             weight=weight,
+            keys=key,
+            missing=missing,
+            duplicates=duplicates,
+            min_match_rate=min_match_rate,
+            memory=memory,
+            temp_dir=temp_dir,
             jobs=jobs,
             chunk_rows=chunk_rows,
         )

@@ -108,6 +108,11 @@ class Pairing:
             for number in range(self.partitions.count)
         ]
 
+    @property
+    def rows(self) -> int:
+        """Number of rows of the first source, once everything has been read."""
+        return int(self.partitions.sides[0].counts.sum(dtype=np.int64))
+
     def join(self, number: int) -> Iterator[Joined]:
         """Pair the rows of one partition."""
         known_bits = self.partitions.count.bit_length() - 1
