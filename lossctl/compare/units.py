@@ -9,7 +9,8 @@ from lossctl.data.chunks import Chunk, Column, Task, place_of
 from lossctl.data.convert import RowError
 from lossctl.data.ids import first_null, hashed, in_order
 from lossctl.errors import DomainError, MissingValueError, Place
-from lossctl.stats.bootstrap import buckets, mixed
+from lossctl.stats.bootstrap import buckets
+from lossctl.stats.fingerprint import mix
 from lossctl.stats.units import Ids, UnitSums
 
 
@@ -69,10 +70,10 @@ def _hashes_of_rows(task: Task, chunk: Chunk) -> Ids:
     if chunk.origin is not None:
         hashes = np.zeros(len(places), dtype=np.uint64)
         for key in chunk.origin.keys:
-            hashes = mixed(hashes ^ hashed(key)[places])
+            hashes = mix(hashes ^ hashed(key)[places])
         return hashes
     # The start of a fragment is a row where the file knows its rows, and otherwise a byte.
     start = np.uint64(task.fragments[0].start)
     rows = (chunk.first_row + places).astype(np.uint64)
     known = task.fragments[0].source.rows is not None
-    return mixed(rows + start) if known else mixed(rows ^ mixed(np.array([start])))
+    return mix(rows + start) if known else mix(rows ^ mix(np.array([start])))

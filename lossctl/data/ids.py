@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lossctl.data.cells import plain
 from lossctl.data.convert import RowError
-from lossctl.stats.bootstrap import mixed
+from lossctl.stats.fingerprint import mix
 from lossctl.stats.units import Ids
 
 SIGN = np.uint64(1 << 63)
@@ -29,7 +29,7 @@ def first_null(column: pa.Array) -> int | None:
 def hashed(column: pa.Array) -> Ids:
     """Hash each value of a column; equal values alike."""
     if pa.types.is_integer(column.type):
-        return mixed(column.to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64))
+        return mix(column.to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64))
     coded = column.dictionary_encode()
     distinct = np.array([_hash(plain(value)) for value in coded.dictionary.to_pylist()], np.uint64)
     found: Ids = distinct[coded.indices.to_numpy(zero_copy_only=False)]
@@ -39,7 +39,7 @@ def hashed(column: pa.Array) -> Ids:
 def _hash(value: Any) -> int:
     # A whole number is the same cluster whatever its type.
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
-        return int(mixed(np.array([value]).view(np.uint64))[0])
+        return int(mix(np.array([value]).view(np.uint64))[0])
     return int.from_bytes(blake2b(repr(value).encode(), digest_size=8).digest(), "little")
 
 

@@ -32,8 +32,9 @@ from lossctl.losses import Spec
 from lossctl.plan import Plan
 from lossctl.report import Report, Result, Rows
 from lossctl.state import State, empty_state
-from lossctl.stats.bootstrap import mixed, poisson_weights
+from lossctl.stats.bootstrap import poisson_weights
 from lossctl.stats.distributions import t_quantile
+from lossctl.stats.fingerprint import mix
 
 Array = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float64]
@@ -222,9 +223,9 @@ def _drawn(
 
 
 def _tossed(seed: int, number: int, rows: int) -> npt.NDArray[np.bool_]:
-    start = mixed(np.array([seed + HALVES], dtype=np.uint64))
-    start = mixed(start ^ np.uint64(number))
-    return (mixed(start ^ np.arange(rows, dtype=np.uint64)) & np.uint64(1)).astype(np.bool_)
+    start = mix(np.array([seed + HALVES], dtype=np.uint64))
+    start = mix(start ^ np.uint64(number))
+    return (mix(start ^ np.arange(rows, dtype=np.uint64)) & np.uint64(1)).astype(np.bool_)
 
 
 def _report(spec: Spec, parts: Array, weights: Weights | None = None) -> Report:

@@ -16,6 +16,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.stats.fingerprint import mix
 from lossctl.stats.units import Ids, Objects, UnitSums
 
 Array = npt.NDArray[np.float64]
@@ -27,21 +28,6 @@ GRID_BITS = 40
 """Bits of the largest sum of a unit that its grid keeps."""
 BLOCK = 1 << 19
 """Weights that are made at a time."""
-
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
-
-
-def mixed(values: Ids) -> Ids:
-    """Spread integers over all 64 bits by the finaliser of SplitMix64."""
-    values = values + _STEP
-    values ^= values >> np.uint64(30)
-    values *= _FIRST
-    values ^= values >> np.uint64(27)
-    values *= _SECOND
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def buckets(hashes: Ids) -> Ids:
@@ -56,9 +42,9 @@ def buckets(hashes: Ids) -> Ids:
 
 def poisson_weights(seed: int, replicates: Integers, ids: Ids) -> npt.NDArray[np.uint8]:
     """Give the weight of each unit in each replicate, shape ``(replicates, units)``."""
-    start = mixed(np.array([seed], dtype=np.uint64))
-    keys = mixed(start ^ replicates.astype(np.uint64))
-    hashes = mixed(mixed(ids)[None, :] ^ keys[:, None])
+    start = mix(np.array([seed], dtype=np.uint64))
+    keys = mix(start ^ replicates.astype(np.uint64))
+    hashes = mix(mix(ids)[None, :] ^ keys[:, None])
     weights: npt.NDArray[np.uint8] = np.searchsorted(
         _LIMITS, (hashes >> np.uint64(32)).astype(np.uint32), side="right"
     ).astype(np.uint8)

@@ -28,8 +28,8 @@ SEEDS = (np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344))
 
 
 def mix(values: Hashes) -> Hashes:
-    """Mix the bits of each value, in place."""
-    values += STEP
+    """Spread each value over all 64 bits by the finaliser of SplitMix64."""
+    values = values + STEP
     values ^= values >> np.uint64(30)
     values *= FIRST
     values ^= values >> np.uint64(27)

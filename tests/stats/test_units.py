@@ -10,7 +10,8 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lossctl.stats.bootstrap import buckets, mixed, poisson_weights, replicate_means
+from lossctl.stats.bootstrap import buckets, poisson_weights, replicate_means
+from lossctl.stats.fingerprint import mix
 from lossctl.stats.segments import Segments
 from lossctl.stats.units import Units
 
@@ -83,13 +84,13 @@ def test_replicates_do_not_depend_on_the_order_of_the_units() -> None:
     for order in (np.arange(ROWS), np.random.default_rng(5).permutation(ROWS)):
         units = Units(2)
         values = np.round(VALUES[:, order] * 1e3)
-        units.add(mixed(order.astype(np.uint64)), values, Segments.single(ROWS))
+        units.add(mix(order.astype(np.uint64)), values, Segments.single(ROWS))
         means.append(replicate_means(units.of([0]), 50, 1))
     assert (means[0] == means[1]).all()
 
 
 def test_buckets_are_even() -> None:
-    counts = np.bincount(buckets(mixed(np.arange(1 << 20, dtype=np.uint64))).astype(int))
+    counts = np.bincount(buckets(mix(np.arange(1 << 20, dtype=np.uint64))).astype(int))
     assert len(counts) == 1 << 16
     assert counts.mean() == 16
     assert 14.5 < counts.var() < 17.5
