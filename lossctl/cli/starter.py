@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossctl.cli.inputs import AS_NAMED, Inputs
 from lossctl.cli.output import write_whole
 from lossctl.cli.stderr import note
 from lossctl.errors import Exit, Gathered, LossctlError, Place, UsageError
@@ -71,11 +73,18 @@ def write_starter(
         message = "is there already and is not written over"
         raise UsageError(message, place=Place(str(target)))
     files = [file for file in (predictions, targets) if file is not None]
-    report = _look(files, options.get("losses"), options.get("key"))
+    told = {
+        name: options[name]
+        for name, default in asdict(AS_NAMED).items()
+        if name != "quiet" and options.get(name, default) != default
+    }
+    report = _look(files, options.get("losses"), options.get("key"), Inputs(**told))
     named = {"predictions": predictions} | ({} if targets is None else {"targets": targets})
     inputs = [f"{key} = {_text(_from(target, file))}" for key, file in named.items()]
     if options.get("key"):
         inputs.append(f"key = {json.dumps(options['key'])}")
+    # JSON and TOML write texts and truths alike.
+    inputs += [f"{name} = {_text(value)}" for name, value in told.items()]
     write_whole(
         target,
         TEXT.format(
@@ -90,7 +99,9 @@ def write_starter(
     return Exit.DONE
 
 
-def _look(files: list[str], losses: list[str] | None, key: list[str] | None) -> Report:
+def _look(
+    files: list[str], losses: list[str] | None, key: list[str] | None, inputs: Inputs
+) -> Report:
     """Measure the files by the first losses that they are fit for."""
     from lossctl.cli.planning import plan_files
     from lossctl.evaluate import evaluate
@@ -99,7 +110,8 @@ def _look(files: list[str], losses: list[str] | None, key: list[str] | None) -> 
     for guess in [losses] if losses else GUESSES:
         try:
             wrong = Gathered()
-            return evaluate(plan_files(wrong, files, list(guess), ci="0.95", keys=key))
+            options: dict[str, Any] = {"ci": "0.95", "keys": key, "inputs": inputs}
+            return evaluate(plan_files(wrong, files, list(guess), **options))
         except LossctlError as error:
             last = error
     raise last or UsageError("no loss fits")
@@ -117,8 +129,8 @@ def _check(result: Result) -> str:
     return CHECK.format(loss=result.loss, value=result.value, interval=interval, limit=limit)
 
 
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _from(target: Path, file: str) -> str:

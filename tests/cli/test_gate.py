@@ -148,6 +148,36 @@ def test_the_first_config_passes_and_is_never_written_over(call: Call) -> None:
     assert not Path("lossctl.toml").exists()
 
 
+GERMAN = "# from the night\nprediction|target\n1.234,5|1.235,5\n2,25|3,25\n3,5|5,5\n"
+MARKS = {"delimiter": "|", "decimal": ",", "thousands": ".", "comment": "#"}
+
+
+def test_the_first_config_says_how_its_files_are_written(call: Call) -> None:
+    Path("german.csv").write_text(GERMAN, encoding="latin-1")
+    flags = [part for name, mark in MARKS.items() for part in (f"--{name}", mark)]
+    status, _, err = call("gate", "--init", "--predictions", "german.csv", *flags)
+    assert status == Exit.DONE, err
+    written = tomllib.loads(Path("lossctl.toml").read_text(encoding="utf-8"))
+    assert {name: written[name] for name in MARKS} == MARKS
+    jsonschema.validate(written, json.loads((ROOT / "lossctl/schemas/config.json").read_text()))
+    assert call("gate")[0] == Exit.DONE
+    status, _, err = call("gate", "--delimiter", ";")  # a flag goes before the file
+    assert status == Exit.USAGE
+    assert "columns: prediction|target" in err
+
+
+def test_a_config_without_a_header_and_its_flags_mean_the_same(call: Call, write: Write) -> None:
+    Path("bare.txt").write_bytes("7\t1\n9\t1\n".encode("utf-16"))
+    table = 'predictions = "bare.txt"\nlosses = ["mae"]\npred = "1"\ntarget = "2"\n'
+    check = "[[check]]\nmin_rows = 2\n"
+    keys = 'input_format = "csv"\ndelimiter = "tab"\nno_header = true\nencoding = "utf-16"\n'
+    write("keys.toml", table + keys + check)
+    write("flags.toml", table + check)
+    flags = "--input-format csv --delimiter tab --no-header --encoding utf-16".split()
+    assert call("gate", "keys.toml", "-f", "value")[:2] == (Exit.DONE, "7.0\n")
+    assert call("gate", "flags.toml", "-f", "value", *flags)[:2] == (Exit.DONE, "7.0\n")
+
+
 def test_the_first_config_lies_anywhere(call: Call) -> None:
     Path("ci").mkdir()
     assert call("gate", "ci/g.toml", "--init", "--predictions", "rows.csv")[0] == Exit.DONE
