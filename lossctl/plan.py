@@ -305,7 +305,13 @@ def plan_reading(
         where = bind_where(policies.where, sources, tuple(slots), in_all=pairing == "populations")
     shared: tuple[str, ...] = ()
     if pairing == "position":
-        holders = Counter(name for source in sources for name in source.names)
+        # Of a struct its fields are compared.
+        holders = Counter(
+            name
+            for source in sources
+            for name in source.names
+            if not any(path[0] == name for path in source.nested.values())
+        )
         shared = tuple(n for n, files in holders.items() if files > 1 and n not in apart)
     reading = Reading(
         tuple(sources),

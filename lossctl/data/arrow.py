@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pyarrow as pa
 from pyarrow import ipc
 
-from lossctl.data import blocks, store
+from lossctl.data import blocks, nested, store
 from lossctl.data.source import Fragment, Source, Wanted
 from lossctl.errors import InputError, Place
 
@@ -32,10 +31,9 @@ def describe(source: Source) -> Source:
     with blocks.errors_of(source):
         if _is_stream(source):
             with ipc.open_stream(store.open_input(source)) as stream:
-                return replace(source, types=blocks.named_types(source, stream.schema))
+                return blocks.described(source, stream.schema, None)
         with ipc.open_file(store.open_input(source)) as file:
-            types = blocks.named_types(source, file.schema)
-            return replace(source, types=types, rows=file.count_rows())
+            return blocks.described(source, file.schema, file.count_rows())
 
 
 def split(source: Source) -> list[Fragment]:
@@ -64,8 +62,7 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
             blocks.errors_of(source),
             ipc.open_stream(store.open_input(source), options=options) as stream,
         ):
-            for batch in stream:
-                part = batch.select(columns)
+            for part in nested.flattened(source, columns, stream):
                 yield from (part.slice(start, rows) for start in range(0, part.num_rows, rows))
         return
     numbers, skip = blocks.covering(_sizes(source), fragment)
@@ -73,7 +70,8 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
         blocks.errors_of(source),
         ipc.open_file(store.open_input(source), options=options) as file,
     ):
-        batches = (file.get_batch(number).select(columns) for number in numbers)
+        stored = (file.get_batch(number) for number in numbers)
+        batches = nested.flattened(source, columns, stored)
         yield from blocks.trimmed(batches, skip, fragment.stop - fragment.start, rows)
 
 
@@ -87,7 +85,7 @@ def _is_stream(source: Source) -> bool:
 
 
 def _reading(source: Source, columns: list[str]) -> ipc.IpcReadOptions:
-    fields = [source.names.index(name) for name in columns]
+    fields = [source.names.index(name) for name in nested.holders(source, columns)]
     return ipc.IpcReadOptions(included_fields=fields, use_threads=False)
 
 
@@ -95,7 +93,8 @@ def _reading(source: Source, columns: list[str]) -> ipc.IpcReadOptions:
 def _sizes(source: Source) -> list[int]:
     """Count the rows of each record batch, by its narrowest column."""
     with blocks.errors_of(source):
-        narrow = min(source.names, key=lambda name: _width(source.types[name]), default="")
+        stored = nested.holders(source, source.names)
+        narrow = min(stored, key=lambda name: _width(source.types[name]), default="")
         options = _reading(source, [narrow] if narrow else [])
         with ipc.open_file(store.open_input(source), options=options) as file:
             return [file.get_batch(number).num_rows for number in range(file.num_record_batches)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
-from lossctl.data import store
+from lossctl.data import nested, store
 from lossctl.data.naming import SHOWN
 from lossctl.data.source import Fragment, Source
 from lossctl.errors import InputError, Place
@@ -15,8 +16,8 @@ FRAGMENT_ROWS = 1 << 17
 """Blocks smaller than this share a fragment."""
 
 
-def named_types(source: Source, schema: pa.Schema) -> dict[str, pa.DataType]:
-    """Give the types of the columns by name.
+def described(source: Source, schema: pa.Schema, rows: int | None) -> Source:
+    """Add the columns of a schema to a source, and the number of rows.
 
     Raises
     ------
@@ -28,7 +29,8 @@ def named_types(source: Source, schema: pa.Schema) -> dict[str, pa.DataType]:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         message = f"the schema names {', '.join(map(repr, repeated))} more than once"
         raise InputError(message, place=Place(source.path))
-    return dict(zip(names, schema.types, strict=True))
+    types = dict(zip(names, schema.types, strict=True))
+    return nested.described(replace(source, rows=rows), types)
 
 
 def cut(source: Source, sizes: Sequence[int]) -> list[Fragment]:

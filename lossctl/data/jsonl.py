@@ -8,13 +8,12 @@ where a column may hold nothing but nulls or whole numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import BinaryIO
 
 import pyarrow as pa
 from pyarrow import json as pajson
 
-from lossctl.data import store
+from lossctl.data import nested, store
 from lossctl.data.source import Fragment, How, Source, Wanted
 from lossctl.errors import InputError, Place
 
@@ -46,7 +45,7 @@ def describe(source: Source) -> Source:
         types = {field.name: _type(field.type) for field in table.schema}
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         types = _names(source, data, error)
-    return replace(source, types=types)
+    return nested.described(source, types)
 
 
 def _names(source: Source, data: bytes, error: Exception) -> dict[str, pa.DataType | None]:
@@ -96,7 +95,8 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
 
     """
     source = fragment.source
-    schema = pa.schema([(name, _told(source.types[name], how)) for name, how in wanted.items()])
+    told = {name: _told(source.types[name], how) for name, how in wanted.items()}
+    schema = nested.schema_of(source, told)
     options = pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     start = fragment.start
     try:
@@ -105,14 +105,16 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
                 table = pajson.read_json(
                     pa.py_buffer(data), read_options=_blocks(data), parse_options=options
                 )
-                yield from table.select(list(wanted)).to_batches(max_chunksize=rows)
+                batches = table.to_batches(max_chunksize=rows)
+                yield from nested.flattened(source, list(wanted), batches)
             start += len(data)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         from lossctl.data.jsonl_fault import find_fault
 
         reason = str(error).splitlines()[0]
         unknown = InputError(f"not readable JSON Lines ({reason})", place=Place(source.path))
-        told = {field.name: field.type for field in schema}
+        # What holds a field comes first, so that a value in its place is told as such.
+        told = {field.name: field.type for field in schema} | told
         raise (find_fault(source, told, start) or unknown) from error
     except OSError as error:
         raise store.unreadable(source, error) from error

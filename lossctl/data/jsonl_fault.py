@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from lossctl.data import store
+from lossctl.data.nested import path_of
 from lossctl.data.source import Source
 from lossctl.errors import InputError, Place
 
@@ -50,11 +51,19 @@ def _line_fault(
         hint = "every line holds one object with the columns as its names"
         return InputError(message, hint=hint, place=place)
     for name, kind in types.items():
-        if not _fits(found.get(name), kind):
-            message = f"{_shown(found[name])} is not {_meant(kind)}"
+        value = _at(found, path_of(source, name))
+        if not _fits(value, kind):
+            message = f"{_shown(value)} is not {_meant(kind)}"
             hint = "every row of a column holds one type, or null"
             return InputError(message, hint=hint, place=Place(source.path, row, name))
     return None
+
+
+def _at(found: Any, path: tuple[str, ...]) -> Any:
+    """Give what a path leads to; null where it leads nowhere."""
+    for part in path:
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _fits(value: Any, kind: pa.DataType) -> bool:
@@ -75,6 +84,8 @@ def _fits(value: Any, kind: pa.DataType) -> bool:
 def _meant(kind: pa.DataType) -> str:
     if pa.types.is_floating(kind):
         return "a number"
+    if pa.types.is_struct(kind):
+        return "an object"
     known = {"bool": "true or false", "int64": "a whole number", "string": "a text"}
     return known.get(str(kind), str(kind))
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pyarrow as pa
 from pyarrow import orc
 
-from lossctl.data import blocks, store
+from lossctl.data import blocks, nested, store
 from lossctl.data.source import Fragment, Source, Wanted
 
 
@@ -24,8 +23,7 @@ def describe(source: Source) -> Source:
     """
     with blocks.errors_of(source):
         file = orc.ORCFile(store.open_input(source))
-        types = blocks.named_types(source, file.schema)
-        return replace(source, types=types, rows=file.nrows)
+        return blocks.described(source, file.schema, file.nrows)
 
 
 def split(source: Source) -> list[Fragment]:
@@ -51,7 +49,9 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
     stripes, skip = blocks.covering(_sizes(source), fragment)
     with blocks.errors_of(source):
         file = orc.ORCFile(store.open_input(source))
-        batches = (file.read_stripe(number, columns).select(columns) for number in stripes)
+        stored = [".".join(nested.path_of(source, name)) for name in columns]
+        read = (file.read_stripe(number, stored) for number in stripes)
+        batches = nested.flattened(source, columns, read)
         yield from blocks.trimmed(batches, skip, fragment.stop - fragment.start, rows)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lossctl.data import blocks, store
+from lossctl.data import blocks, nested, store
 from lossctl.data.source import Fragment, Source, Wanted
 from lossctl.data.where import Range
 
@@ -23,8 +22,7 @@ def describe(source: Source) -> Source:
 
     """
     with blocks.errors_of(source), pq.ParquetFile(store.open_input(source)) as file:
-        types = blocks.named_types(source, file.schema_arrow)
-        return replace(source, types=types, rows=file.metadata.num_rows)
+        return blocks.described(source, file.schema_arrow, file.metadata.num_rows)
 
 
 def split(source: Source) -> list[Fragment]:
@@ -60,9 +58,11 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
         ) as file,
     ):
         groups, skip = blocks.covering(_sizes(file.metadata), fragment)
-        batches = file.iter_batches(
-            rows, row_groups=groups, columns=list(wanted), use_threads=False
-        )
+        names = list(wanted)
+        # Parquet calls a field by its dotted path as well, and reads it alone.
+        stored = [".".join(nested.path_of(source, name)) for name in names]
+        read = file.iter_batches(rows, row_groups=groups, columns=stored, use_threads=False)
+        batches = nested.flattened(source, names, read)
         yield from blocks.trimmed(batches, skip, fragment.stop - fragment.start, rows)
 
 
@@ -81,7 +81,9 @@ def ranges(
     source = fragment.source
     with blocks.errors_of(source), pq.ParquetFile(store.open_input(source)) as file:
         metadata = file.metadata
-    columns = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
+    paths = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+    # A column with a dot in its name may be called like a field.
+    columns = {path: i for i, path in enumerate(paths) if paths.count(path) == 1}
     start = -fragment.start
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)

@@ -40,6 +40,8 @@ class Source:
     compression: str = field(default="", kw_only=True)
     location: str = field(default="", kw_only=True)
     """Where its bytes lie, if that is not the path."""
+    nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False, kw_only=True)
+    """Fields of structs among the columns, by their dotted paths: the names that lead there."""
     modified_ns: int = field(default=0, kw_only=True)
     """Time of the last change, where it has one."""
 
