@@ -36,7 +36,7 @@ Indices = npt.NDArray[np.intp]
 Emit = Literal["loss", "grad", "hess"]
 
 ROW = "row"
-"""Name of the column that numbers the rows of the input, from 1."""
+"""Name of the column that numbers the rows from 1, over all files that the input is made of."""
 SPAN_CHUNKS = 4
 """Rows that are paired by key are put in order by ranges of so many chunks."""
 
@@ -140,7 +140,7 @@ def score(
     if plan.reading.pairing == "key":
         return _score_by_key(scoring, write, in_order=in_order, progress=progress)
     state = empty_state(plan.settings)
-    before: dict[str, int] = {}
+    before = 0
     work = tasks(plan.reading, in_order=in_order)
     step = partial(_score_task, scoring, progress=progress)
     for part in run_in_order(work, step, plan.policies.jobs):
@@ -149,10 +149,9 @@ def score(
             if progress is not None:
                 progress.merged(state)
             continue
-        path, rows, columns = part
-        first = before.get(path, 0) + 1
-        before[path] = first + rows - 1
-        numbers = np.arange(first, first + rows)
+        rows, columns = part
+        numbers = np.arange(before + 1, before + rows + 1)
+        before += rows
         write(record_batch({ROW: array_of(numbers, None), **columns}))
     return state
 
@@ -198,14 +197,14 @@ def _score_by_key(
             if error := refusal(state.pairs, reading):
                 raise error
             for batch in scored.batches():
-                numbers = pairing.numbers[0].within_files(np.asarray(batch.column(0))) + 1
+                numbers = np.asarray(batch.column(0)) + 1
                 write(batch.set_column(0, ROW, array_of(numbers, None)))
     return state
 
 
 def _score_task(
     scoring: Scoring, task: Task, stopped: Stopped, progress: Progress | None
-) -> Iterator[State | tuple[str, int, dict[str, Any]]]:
+) -> Iterator[State | tuple[int, dict[str, Any]]]:
     """Give the columns of each chunk, and the state of the task at its end."""
     plan = scoring.plan
     state = empty_state(plan.settings)
@@ -218,7 +217,7 @@ def _score_task(
         with faults_kept(chunk, state), np.errstate(all="ignore"):  # infinities are counted
             columns |= _computed(scoring, task, chunk, state)
         if state.pairs.fault is None:
-            yield task.piece[0], chunk.read, columns
+            yield chunk.read, columns
         if progress is not None:
             progress.advance(chunk.read)
     yield state

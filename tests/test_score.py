@@ -126,6 +126,14 @@ def test_the_rows_add_up_to_the_report_bit_for_bit(
     assert gaps == [row for row in range(ROWS) if row % 90 == 11]
 
 
+def test_rows_are_counted_on_over_the_files_of_a_glob(score: Call) -> None:
+    """So that no two rows have one number."""
+    for name, rows in (("a", slice(0, 30)), ("b", slice(30, ROWS))):
+        pq.write_table(table()[rows.start : rows.stop], f"part-{name}.parquet")
+    score("part-*.parquet", "-l", "mse", "-o", "out.parquet", "--nulls", "drop")
+    assert read("out.parquet")["row"] == list(range(1, ROWS + 1))
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_the_same_bytes_for_any_cut_of_the_work(score: Call, suffix: str) -> None:
     """Of a text form, for any number of threads and rows of a chunk, from either format."""

@@ -32,11 +32,6 @@ class Numbers:
         at = int(np.searchsorted(self.starts, row, side="right")) - 1
         return self.paths[at], row - int(self.starts[at])
 
-    def within_files(self, rows: Integers) -> Integers:
-        """Give the number of each row in its file, from 0."""
-        found: Integers = rows - self.starts[np.searchsorted(self.starts, rows, side="right") - 1]
-        return found
-
 
 class RowNumbers:
     """Numbers of a table's rows within their source, worked out when one is asked for."""
