@@ -92,7 +92,8 @@ def _as_regex(pattern: str) -> str:
         elif token.startswith("**"):
             parts.append(".*")
         elif token.startswith("["):
-            parts.append(token.replace("[!", "[^"))
+            inner = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
+            parts.append(f"[{f'^{inner[1:]}' if inner.startswith('!') else inner}]")
         else:
             parts.append({"*": "[^/]*", "?": "[^/]"}.get(token, re.escape(token)))
     return "".join(parts)

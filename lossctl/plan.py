@@ -25,6 +25,8 @@ CHUNK_ROWS = 1 << 16
 """Rows of a chunk: its arrays stay in cache, and each NumPy call is long enough to be worth it."""
 CHUNK_VALUES = 1 << 19
 """Values of the widest role that a chunk holds at most, unless its rows are told."""
+MOST_ROWS = 1 << 30
+"""Rows of a chunk at most, however many are told: what Arrow counts in has an end."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,7 @@ def plan_reading(
         pairing,
         tuple(slots),
         policies.nulls,
-        policies.chunk_rows or rows_of_chunk(slots),
+        min(policies.chunk_rows or rows_of_chunk(slots), MOST_ROWS),
         shared,
         tuple(
             column

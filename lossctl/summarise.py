@@ -208,6 +208,11 @@ def result_of(
         rounded = None if value is None else double(value)
         if rounded is not None and math.isinf(rounded):
             value, reason, limit = None, "beyond the largest double", rounded
+    if math.isinf(double(weight)):
+        raise InputError(
+            "the sum of the weights is beyond the largest double",
+            hint="divide all weights by a constant; no value depends on it",
+        )
     error = standard_error(spec, summary) if value is not None else None
     counted = summary.rows > 0
     level = policies.ci

@@ -57,6 +57,12 @@ def find_jobs(
     """
     wrong = Gathered()
     if Path(predictions).is_dir():
+        inside = Path(output).resolve().is_relative_to(Path(predictions).resolve())
+        with wrong:
+            if inside:
+                message = f"{output} lies in the folder that is read"
+                raise UsageError(message, hint="the next run would read the scores as predictions")
+        wrong.settle()
         jobs = _jobs_of_tree(Path(predictions), targets, Path(output), suffix, wrong)
     else:
         inputs = (predictions,) if targets is None else (predictions, targets)

@@ -264,6 +264,8 @@ def _parsing(source: Source, *, quoted: bool = True) -> pacsv.ParseOptions:
         delimiter=source.dialect.delimiter,
         quote_char='"' if quoted else False,
         newlines_in_values=quoted,
+        # In a file of one column an empty line is a row whose value is missing.
+        ignore_empty_lines=len(source.names) != 1,
     )
 
 

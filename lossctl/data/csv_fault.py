@@ -51,10 +51,13 @@ def _rows(source: Source, file: BinaryIO) -> Iterator[list[str]]:
     encoding = "utf-8-sig" if dialect.is_utf8 else dialect.encoding
     text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
     lines = _without_comments(text, dialect.comment) if dialect.comment else text
-    rows = (row for row in csv.reader(lines, delimiter=dialect.delimiter) if row)
+    rows = csv.reader(lines, delimiter=dialect.delimiter)
+    filled = (row for row in rows if row)
     if dialect.header and source.names:
-        next(rows, None)
-    return rows
+        next(filled, None)
+    if len(source.names) == 1:  # there an empty line is a row
+        return (row or [""] for row in rows)
+    return filled
 
 
 def _without_comments(text: io.TextIOWrapper, comment: str) -> Iterator[str]:

@@ -166,6 +166,8 @@ def open_source(text: str, opening: Opening = AS_NAMED) -> Source:
 
     """
     try:
+        if not text:
+            raise UsageError("the name of an input is empty")
         if text == STDIN:
             return _open_stdin(opening)
         entry = store.look(text)

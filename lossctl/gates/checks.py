@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -101,8 +101,9 @@ def check_limit(kind: str, value: float) -> float:
         It is not finite, or not one that the limit can take.
 
     """
-    if not math.isfinite(value):
-        raise UsageError(f"{kind} takes a finite number, not {value}")
+    if not abs(value) <= sys.float_info.max:  # nor is a whole number beyond every double
+        shown = value if isinstance(value, float) else "one beyond the largest double"
+        raise UsageError(f"{kind} takes a finite number, not {shown}")
     if kind in SHARES and not 0.0 <= value <= 1.0:
         raise UsageError(f"{kind} takes a share between 0 and 1, not {value:g}")
     if kind == "min_rows" and not (value >= 1 and value == int(value)):

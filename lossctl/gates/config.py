@@ -158,7 +158,7 @@ class _Reader:
         """Give a path relative to the config file as one relative to where the program runs."""
         if text == "-" or "://" in text or Path(text).is_absolute():
             return text
-        return str(Path(self.path).parent / text)
+        return str(Path(self.path).parent / text) if text else text
 
     def report(self, text: str) -> str:
         name, equals, target = text.partition("=")

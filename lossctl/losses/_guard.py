@@ -75,7 +75,7 @@ def _told(
             result = function(**values)
         except LossctlError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             message = f"{name}: {line_of(file, error)}{reason_of(error)}"
             raise CustomLossError(message, hint="--debug shows the traceback") from error
         return shaped(result, {k: v for k, v in values.items() if _holds_rows(v)})

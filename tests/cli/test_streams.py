@@ -79,7 +79,7 @@ def test_notes_go_to_stderr_and_can_be_silenced(call: Call, write: Write) -> Non
     status, out, err = call("eval", "x.csv", "-l", "bce", "--nulls", "drop", "-f", "value")
     assert (status, out) == (Exit.DONE, "18.36840028483855\n")
     assert err.splitlines() == [
-        "warning: 1 of 3 rows dropped (null)",
+        "warning: 1 of 3 rows dropped (null) (first: x.csv row 3)",
         "warning: bce: 1 row clipped; they carry 0.981 of the sum",
     ]
     assert call("eval", "x.csv", "-l", "bce", "--nulls", "drop", "-f", "value", "-q")[2] == ""

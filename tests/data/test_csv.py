@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lossctl.data import csv as csv_format
 from lossctl.data import csv_text
 from lossctl.data.source import Fragment, Source, open_source
-from lossctl.errors import InputError
+from lossctl.errors import InputError, MissingValueError
 from lossctl.report import Report
 
 Measure = Callable[..., Report]
@@ -217,3 +217,17 @@ def test_a_decimal_is_rounded_to_the_nearest_double(measure: Measure, tmp_path: 
         path.write_text(f"prediction,target\n{text},0\n", encoding="utf-8")
         [result] = measure("mae", path).results
         assert result.value == float(text), text
+
+
+def test_an_empty_line_of_a_single_column_is_a_missing_value(
+    measure: Measure, tmp_path: Path
+) -> None:
+    """Left out, the rows after it would be paired with those of their neighbours."""
+    predictions, targets = tmp_path / "p.csv", tmp_path / "t.csv"
+    predictions.write_text("prediction\n1\n\n3\n", encoding="utf-8")
+    targets.write_text("target\n1\n2\n\n", encoding="utf-8")
+    with pytest.raises(MissingValueError) as caught:
+        measure("mae", predictions, targets)
+    assert (caught.value.place.file, caught.value.place.row) == (str(predictions), 2)
+    rows = measure("mae", predictions, targets, nulls="drop").rows
+    assert (rows.read, rows.scored, rows.dropped["null"].count) == (3, 1, 2)
