@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossctl.cli.eval import evaluate_files
 from lossctl.cli.inputs import AS_NAMED, Inputs
 from lossctl.cli.output import write_whole
+from lossctl.cli.planning import ask, plan_files
 from lossctl.cli.stderr import note
 from lossctl.errors import Exit, Gathered, LossctlError, Place, UsageError
 
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
 GUESSES = (("cross_entropy",), ("bce",), ("rmse", "mae"))
 """Losses to begin with: the first that the columns are fit for."""
+NAMES = {"key": "keys"}
+"""Options of the command whose name in a plan is another one."""
+UNTOLD = ("quiet", "color", "debug", "no_progress", "jobs", "chunk_rows")
+"""Options that change no number and are left out of the file."""
 SLACK = 1.05
 """How far beyond the interval a first limit lies."""
 
@@ -78,40 +85,59 @@ def write_starter(
         for name, default in asdict(AS_NAMED).items()
         if name != "quiet" and options.get(name, default) != default
     }
-    report = _look(files, options.get("losses"), options.get("key"), Inputs(**told))
+    asked = _asked(options, without=(*told, "losses"))
+    report = _look(files, options.get("losses"), {**asked, "inputs": Inputs(**told)})
+    whole = [result for result in report.results if not result.slice]
     named = {"predictions": predictions} | ({} if targets is None else {"targets": targets})
     inputs = [f"{key} = {_text(_from(target, file))}" for key, file in named.items()]
-    if options.get("key"):
-        inputs.append(f"key = {json.dumps(options['key'])}")
-    # JSON and TOML write texts and truths alike.
-    inputs += [f"{name} = {_text(value)}" for name, value in told.items()]
+    # JSON and TOML write texts, truths, numbers and lists alike.
+    inputs += [f"{name} = {_text(value)}" for name, value in (asked | told).items()]
     write_whole(
         target,
         TEXT.format(
             inputs="\n".join(inputs),
-            losses=json.dumps([result.loss for result in report.results]),
+            losses=json.dumps([result.loss for result in whole]),
             rows=max(1, report.rows.scored // 2),
-            checks="".join(map(_check, report.results)),
-            loss=report.results[0].loss,
+            checks="".join(map(_check, whole)),
+            loss=whole[0].loss,
         ),
     )
     note(f"wrote {target}; `lossctl gate {target}` holds its limits")
     return Exit.DONE
 
 
-def _look(
-    files: list[str], losses: list[str] | None, key: list[str] | None, inputs: Inputs
-) -> Report:
+def _asked(options: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
+    """Give the options that say what is measured, as the file will; refuse all others.
+
+    Raises
+    ------
+    UsageError
+        An option was given that a look at the files has no use for.
+
+    """
+    measured = inspect.signature(ask).parameters
+    given = {
+        name: value
+        for name, parameter in inspect.signature(evaluate_files).parameters.items()
+        if (value := options.get(name)) not in (None, [], (), parameter.default)
+        and name not in (*without, *UNTOLD)
+    }
+    if odd := [name for name in given if NAMES.get(name, name) not in measured]:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in odd)
+        hint = "write it into the file that --init makes"
+        raise UsageError(f"--init does not look at {flags}", hint=hint)
+    return given
+
+
+def _look(files: list[str], losses: list[str] | None, options: Mapping[str, Any]) -> Report:
     """Measure the files by the first losses that they are fit for."""
-    from lossctl.cli.planning import plan_files
     from lossctl.evaluate import evaluate
 
+    named = {NAMES.get(name, name): value for name, value in options.items()}
     last: LossctlError | None = None
     for guess in [losses] if losses else GUESSES:
         try:
-            wrong = Gathered()
-            options: dict[str, Any] = {"ci": "0.95", "keys": key, "inputs": inputs}
-            return evaluate(plan_files(wrong, files, list(guess), **options))
+            return evaluate(plan_files(Gathered(), files, list(guess), **{"ci": "0.95"} | named))
         except LossctlError as error:
             last = error
     raise last or UsageError("no loss fits")

@@ -31,7 +31,7 @@ def differences(
                     f"the files share the column {name!r} but differ there: "
                     f"{_shown(first[row])} in {files[one]}, "
                     f"{_shown(other[row])} in {files[number]}",
-                    "bring both files into the same order",
+                    f"bring both files into the same order, or pair their rows with --key {name}",
                 )
 
 

@@ -183,3 +183,17 @@ def test_the_first_config_lies_anywhere(call: Call) -> None:
     assert call("gate", "ci/g.toml", "--init", "--predictions", "rows.csv")[0] == Exit.DONE
     assert 'predictions = "../rows.csv"' in Path("ci/g.toml").read_text(encoding="utf-8")
     assert call("gate", "ci/g.toml")[0] == Exit.DONE
+
+
+def test_the_first_config_keeps_the_options_it_was_made_with(call: Call, write: Write) -> None:
+    """Its limits are of the rows and weights that were asked for."""
+    rows = "1,2,a,1\n2,2,b,2\n3,5,a,3\n4,,a,1\n"
+    write("odd.csv", f"yhat,y,part,w\n{rows}")
+    asked = ["-p", "yhat", "-t", "y", "-w", "w", "--where", "part == 'a'", "--nulls", "drop"]
+    files = ["--predictions", "odd.csv"]
+    assert call("gate", "--init", *files, *asked, "-l", "mae", "--by", "part")[0] == Exit.DONE
+    assert "# mae is 1.75 now" in Path("lossctl.toml").read_text(encoding="utf-8")
+    assert call("gate")[0] == Exit.DONE
+    status, _, err = call("gate", "x.toml", "--init", *files, *asked, "--max", "mae=1")
+    assert (status, Path("x.toml").exists()) == (Exit.USAGE, False)
+    assert err.startswith("error: --init does not look at --max\n")
