@@ -89,7 +89,8 @@ class Gating:
         wrong.of(one_of, "--decide", decide, Decide)
         wrong.of(one_of, "--inconclusive", limits.inconclusive, Inconclusive)
         specs = wrong.of(parse, list(losses)) or []
-        checks = []
+        checks: list[Check] = []
+        flagged: list[Check] = []
         for check in told:
             loss = check.loss
             if takes_loss(check.kind) and specs:
@@ -98,13 +99,16 @@ class Gating:
         for kind, texts in _on_losses(limits).items():
             for text in texts:
                 found = wrong.of(read_inline, kind, text, specs) if specs else None
-                checks += [] if found is None else [replace(found, decide=decide)]
+                flagged += [] if found is None else [replace(found, decide=decide)]
         if limits.min_rows is not None:
-            checks.append(Check("min_rows", check_limit("min_rows", limits.min_rows)))
+            flagged.append(Check("min_rows", check_limit("min_rows", limits.min_rows)))
         if limits.max_null_rate is not None:
             rate = wrong.of(read_limit, "max_null_rate", limits.max_null_rate)
-            checks.append(Check("max_null_rate", rate))
-        checks = [*distinct(_with_absolute(checks))]
+            flagged.append(Check("max_null_rate", rate))
+        # A flag goes before the file: its limit stands in the place of the one told there.
+        named = {(check.kind, check.loss) for check in flagged}
+        checks = [check for check in checks if check.slice or (check.kind, check.loss) not in named]
+        checks = [*distinct(_with_absolute([*checks, *flagged]))]
         with wrong:
             _check_complete(checks, limits, ci, by)
         wrong.settle()

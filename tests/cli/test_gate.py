@@ -197,3 +197,14 @@ def test_the_first_config_keeps_the_options_it_was_made_with(call: Call, write: 
     status, _, err = call("gate", "x.toml", "--init", *files, *asked, "--max", "mae=1")
     assert (status, Path("x.toml").exists()) == (Exit.USAGE, False)
     assert err.startswith("error: --init does not look at --max\n")
+
+
+def test_a_limit_on_the_line_stands_in_the_place_of_the_one_in_the_file(
+    call: Call, write: Write
+) -> None:
+    """Of the same loss; all others of the file hold."""
+    checks = "".join(f'[[check]]\nloss = "{loss}"\nmax = 0.001\n' for loss in ("mae", "rmse"))
+    write("strict.toml", f'predictions = "rows.csv"\nlosses = ["mae", "rmse"]\n{checks}')
+    status, out, _ = call("gate", "strict.toml", "--max", "mae=1e9", "-f", "json")
+    found = {c["id"]: c["limit"] for c in json.loads(out)["gate"]["checks"]}
+    assert (status, found) == (Exit.LIMIT, {"max rmse": 0.001, "max mae": 1e9})
