@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -47,6 +48,7 @@ HOLDERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+@functools.cache
 def command(*arguments: str) -> dict[str, Any]:
     """Give the JSON report of the installed command, without what may differ between runs."""
     program = Path(sys.executable).with_name("lossctl")

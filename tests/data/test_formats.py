@@ -148,14 +148,14 @@ def test_formats_can_be_cut_anywhere(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_format_pairs_with_any_other_by_position(
-    lossctl: Lossctl, tmp_path: Path, name: str
+    value: Callable[..., float | None], tmp_path: Path, name: str
 ) -> None:
     other = tmp_path / "truth.parquet"
     pq.write_table(TABLE.select(["id", "target"]), other, row_group_size=77)
     path = write(tmp_path / name)
-    one = lossctl("eval", path, "-l", "mse", "-f", "value")
-    assert lossctl("eval", path, other, "-l", "mse", "-f", "value") == one
-    assert lossctl("eval", other, path, "-l", "mse", "-p", "prediction", "-f", "value") == one
+    one = value("mse", str(path))
+    assert value("mse", str(path), str(other)) == one
+    assert value("mse", str(other), str(path), columns={"prediction": "prediction"}) == one
 
 
 @pytest.mark.usefixtures("small_pieces")

@@ -218,7 +218,15 @@ class Cutting:
                 continue
 
 
-@pytest.mark.parametrize("name", ["whole.parquet", "whole.csv", "parts"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "whole.parquet",
+        # Each waits for every repetition that Arrow's client makes.
+        pytest.param("whole.csv", marks=pytest.mark.slow),
+        pytest.param("parts", marks=pytest.mark.slow),
+    ],
+)
 def test_a_line_that_breaks_in_the_middle_is_an_error_and_leaves_nothing(
     run: Run, endpoint: str, tmp_path: Path, name: str
 ) -> None:

@@ -94,14 +94,15 @@ def test_every_task_gives_its_state_once(jobs: int, count: int) -> None:
     assert sorted(run(range(count), square, jobs)) == [task * task for task in range(count)]
 
 
-def test_tasks_run_in_as_many_other_processes_as_jobs() -> None:
+def test_tasks_run_in_as_many_other_processes_as_jobs(log: Log) -> None:
     """This process only collects; what a step changes in its copy is not seen here."""
     seen: list[int] = []
 
     def step(task: int, stopped: Stopped) -> int:
         del stopped
         seen.append(task)
-        time.sleep(0.005)
+        log.add(os.getpid())
+        wait_until(lambda: len(set(log.numbers())) == 3)
         return os.getpid()
 
     found = set(run(range(40), step, 3))
@@ -158,19 +159,23 @@ def test_the_error_of_the_earliest_task_is_raised(jobs: int, log: Log) -> None:
         list(run(range(20), step, jobs))
 
 
-def test_no_task_is_started_after_a_failure(log: Log) -> None:
+def test_no_task_is_handed_out_after_a_failure_is_known(
+    log: Log, when_a_failure_is_known: Callable[[Callable[[], None]], None]
+) -> None:
     """What was handed out finishes, since an earlier failure may be among it; the rest is left."""
+    counts: list[int] = []
 
     def step(task: int, stopped: Stopped) -> int:
         del stopped
         log.add(task)
-        if task == 0:
+        if task == 10:
             raise ValueError(task)
         return task
 
-    with pytest.raises(ValueError, match="0"):
-        list(run(range(100), step, 2))
-    assert len(log.numbers()) < 20
+    when_a_failure_is_known(lambda: counts.append(len(log.numbers())))
+    with pytest.raises(ValueError, match="10"):
+        list(run(range(10_000), step, 2))
+    assert len(log.numbers()) <= counts[0] + 2 * 2
 
 
 def kinds_of_errors(kind: type[errors.LossctlError]) -> list[errors.LossctlError]:

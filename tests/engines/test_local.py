@@ -136,22 +136,24 @@ def test_the_error_of_the_earliest_task_is_raised(jobs: int) -> None:
         list(run(range(20), step, jobs))
 
 
-def test_no_task_is_started_after_a_failure() -> None:
-    """What was at work finishes, since an earlier failure may be among it; the rest is left."""
+def test_no_task_is_handed_out_after_a_failure_is_known(
+    when_a_failure_is_known: Callable[[Callable[[], None]], None],
+) -> None:
+    """What was handed out finishes, since an earlier failure may be among it; the rest is left."""
     started: list[int] = []
+    counts: list[int] = []
 
     def step(task: int, stopped: Stopped) -> int:
         del stopped
         started.append(task)
-        if task == 0:
+        if task == 10:
             raise ValueError(task)
         return task
 
-    states = run(range(100), step, 2)
-    with pytest.raises(ValueError, match="0"):
-        for _ in states:
-            pass
-    assert len(started) < 20
+    when_a_failure_is_known(lambda: counts.append(len(started)))
+    with pytest.raises(ValueError, match="10"):
+        list(run(range(10_000), step, 2))
+    assert len(started) <= counts[0] + 2 * 2
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
