@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from lossctl import __version__
@@ -13,12 +13,13 @@ from lossctl.engines.local import Stopped, run
 from lossctl.errors import LossctlError, SeveralErrors, SystemRefusal, UsageError
 from lossctl.jobs import Job, labels_of
 from lossctl.plan import Settings
+from lossctl.record import record
 from lossctl.report import Batch, Failure, Report, Result
 from lossctl.state import State, empty_state
 from lossctl.summarise import absent_labels, account, summarise
 
 
-@dataclass(frozen=True)
+@record
 class Measured:
     """What a job gives back."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -19,13 +18,14 @@ from lossctl.data.chunks import Chunk, Task, place_of
 from lossctl.data.faults import Fault
 from lossctl.errors import DomainError, LossctlError, MissingValueError
 from lossctl.losses import Domain, Ragged, Spec
+from lossctl.record import record
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Nonfinite = Literal["error", "drop", "keep"]
 
 
-@dataclass(frozen=True)
+@record
 class Check:
     """The domain that the values of one slot must lie in."""
 

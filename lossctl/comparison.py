@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from lossctl.frame import frame_of, html_of, with_slices
+from lossctl.record import record
 from lossctl.report import Interval, RowRef, Rows, digest, ref_to_dict, rows_to_dict
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ SHOWN = ("candidate", "verdict", "difference", "lower", "upper", "p_value", "n",
 Verdict = Literal["better", "worse", "no difference shown", "not judged"]
 
 
-@dataclass(frozen=True)
+@record
 class Distance:
     """How far the values are from zero, for losses of which zero is best."""
 
@@ -30,7 +31,7 @@ class Distance:
     ci: Interval | None
 
 
-@dataclass(frozen=True)
+@record
 class Difference:
     """One loss of a candidate against the baseline, over one slice of the rows."""
 
@@ -71,7 +72,7 @@ class Difference:
     relative_reason: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Standing:
     """One model's place among all of them."""
 
@@ -83,7 +84,7 @@ class Standing:
     """The models that it is shown to be better than."""
 
 
-@dataclass(frozen=True)
+@record
 class Leaderboard:
     """The models by one loss over one slice, best first."""
 
@@ -92,7 +93,7 @@ class Leaderboard:
     standings: tuple[Standing, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Part:
     """What one slice adds to a difference: ``contribution == mix + within``."""
 
@@ -109,7 +110,7 @@ class Part:
     contribution: float
 
 
-@dataclass(frozen=True)
+@record
 class Contribution:
     """A row and what it shows of both models."""
 
@@ -120,7 +121,7 @@ class Contribution:
     """``candidate - baseline``, of distances from zero where zero is best, times the weight."""
 
 
-@dataclass(frozen=True)
+@record
 class Explanation:
     """Where a difference over all rows comes from."""
 
@@ -135,7 +136,7 @@ class Explanation:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Comparison:
     """The outcome of a comparison; the first model is the baseline."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
+
+from lossctl.record import record
 
 
 class Exit(IntEnum):
@@ -36,7 +37,7 @@ class Exit(IntEnum):
     CLOSED_PIPE = 141, "the reader of the output went away"
 
 
-@dataclass(frozen=True)
+@record
 class Place:
     """Where in the input an error was found; every part is optional."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 
@@ -27,6 +27,7 @@ from lossctl.engines.local import Stopped, run
 from lossctl.errors import LossctlError
 from lossctl.losses import Ragged, Spec
 from lossctl.plan import Plan, Policies, make_plan
+from lossctl.record import record
 from lossctl.report import Report
 from lossctl.state import State, empty_state
 from lossctl.statefile import inputs_of
@@ -330,7 +331,7 @@ def measure_chunk(
             scored(spec, values, shown, counted)
 
 
-@dataclass(frozen=True)
+@record
 class RowNames:
     """Names the rows at some indices of a chunk's arrays, or of a part of them."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from lossctl.losses import Spec
 from lossctl.plan import Settings
+from lossctl.record import record
 from lossctl.report import FoundSlice, Result, Search
 from lossctl.state import State, empty_tally
 from lossctl.stats.moments import Summary
@@ -28,7 +29,7 @@ SHOWN = 20
 """How many slices of each loss are listed."""
 
 
-@dataclass(frozen=True)
+@record
 class _Candidate:
     """A slice that is held against the rest of the rows."""
 

@@ -9,11 +9,12 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from lossctl.errors import Gathered, InputError, Place, UsageError
+from lossctl.record import record
 
 PREDICTIONS, TARGETS = "predictions", "targets"
 """What a manifest calls the files of a job; all that stands beside them are labels."""
@@ -21,7 +22,7 @@ LABEL = re.compile(r"\{([^{}]*)\}")
 MANIFESTS = (".csv", ".tsv", ".json", ".toml")
 
 
-@dataclass(frozen=True)
+@record
 class Job:
     """One evaluation of a batch: its files, and the labels that tell it from the others."""
 

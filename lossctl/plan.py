@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from lossctl import __version__
@@ -19,6 +19,7 @@ from lossctl.data.source import Source
 from lossctl.data.where import bind_where
 from lossctl.errors import UsageError
 from lossctl.losses import Spec
+from lossctl.record import record
 from lossctl.sensitivity import variants_of
 
 CHUNK_ROWS = 1 << 16
@@ -29,7 +30,7 @@ MOST_ROWS = 1 << 30
 """Rows of a chunk at most, however many are told: what Arrow counts in has an end."""
 
 
-@dataclass(frozen=True)
+@record
 class Policies:
     """What to do about gaps, how wide the intervals are, and how the work is cut."""
 
@@ -79,7 +80,7 @@ class Policies:
         return tuple(dict.fromkeys(name for names in (*self.by, self.find) for name in names))
 
 
-@dataclass(frozen=True)
+@record
 class Settings:
     """All that the numbers depend on apart from the rows."""
 
@@ -131,7 +132,7 @@ class Settings:
         return " | ".join(parts)
 
 
-@dataclass(frozen=True)
+@record
 class Plan:
     """All that is decided before the first row is read."""
 

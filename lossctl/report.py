@@ -6,10 +6,11 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Any
 
 from lossctl.frame import frame_of, html_of, with_slices
+from lossctl.record import record
 from lossctl.stats.buckets import Bin
 from lossctl.verdict import Verdict
 
@@ -21,7 +22,7 @@ SHOWN = ("value", "lower", "upper", "std_error", "n", "reason")
 """What a notebook shows of a result."""
 
 
-@dataclass(frozen=True)
+@record
 class RowRef:
     """A row of an input file."""
 
@@ -32,7 +33,7 @@ class RowRef:
     """The row's key, where rows are paired by key."""
 
 
-@dataclass(frozen=True)
+@record
 class RowCount:
     """How many rows were of some kind, and the first few of them."""
 
@@ -40,7 +41,7 @@ class RowCount:
     first: tuple[RowRef, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Interval:
     """A confidence interval."""
 
@@ -50,7 +51,7 @@ class Interval:
     method: str
 
 
-@dataclass(frozen=True)
+@record
 class WorstRow:
     """A row with one of the largest losses."""
 
@@ -61,7 +62,7 @@ class WorstRow:
     """What was asked to be shown of the row."""
 
 
-@dataclass(frozen=True)
+@record
 class Part:
     """What some of the rows with the largest losses, or the clipped ones, do to a value."""
 
@@ -75,7 +76,7 @@ class Part:
     """The value without these rows; None where no row is left."""
 
 
-@dataclass(frozen=True)
+@record
 class Clip:
     """A log loss at another clip."""
 
@@ -84,7 +85,7 @@ class Clip:
     clipped: int
 
 
-@dataclass(frozen=True)
+@record
 class Sensitivity:
     """How much of a value hangs on few rows, or on the clip."""
 
@@ -92,7 +93,7 @@ class Sensitivity:
     clips: tuple[Clip, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Result:
     """One loss over one slice of the rows."""
 
@@ -132,7 +133,7 @@ class Result:
     """Whether it is a slice of fewer rows than were asked for, which no limit judges."""
 
 
-@dataclass(frozen=True)
+@record
 class FoundSlice:
     """A slice held against the rows outside it."""
 
@@ -155,7 +156,7 @@ class FoundSlice:
     limit: float | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Search:
     """The worst slices by some columns and their pairs."""
 
@@ -174,7 +175,7 @@ class Search:
     """For each loss the worst ones first, by the end of the interval that is nearer to the rest."""
 
 
-@dataclass(frozen=True)
+@record
 class MatchedFile:
     """One of several files that are paired by key."""
 
@@ -183,7 +184,7 @@ class MatchedFile:
     """Rows whose key is not in every other file."""
 
 
-@dataclass(frozen=True)
+@record
 class Matching:
     """How the rows of several files were paired by key."""
 
@@ -195,7 +196,7 @@ class Matching:
     files: tuple[MatchedFile, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Rows:
     """What became of the rows that were read: ``read == scored + dropped``."""
 
@@ -206,7 +207,7 @@ class Rows:
     matching: Matching | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Failure:
     """A job of a batch that could not be measured."""
 
@@ -218,7 +219,7 @@ class Failure:
     """The same for people, with the labels."""
 
 
-@dataclass(frozen=True)
+@record
 class Batch:
     """What a batch was made of."""
 
@@ -230,7 +231,7 @@ class Batch:
     failures: tuple[Failure, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Report:
     """The outcome of one run."""
 

@@ -8,7 +8,7 @@ order of the first file; those without a match are left out, where the policies 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from lossctl.errors import Gathered, UsageError
 from lossctl.evaluate import Progress, each_chunk, faults_kept, measure_chunk
 from lossctl.losses import Ragged, Spec
 from lossctl.plan import Plan, rows_of_chunk
+from lossctl.record import record
 from lossctl.state import State, empty_state
 
 Array = npt.NDArray[np.float64]
@@ -41,7 +42,7 @@ SPAN_CHUNKS = 4
 """Rows that are paired by key are put in order by ranges of so many chunks."""
 
 
-@dataclass(frozen=True)
+@record
 class Scoring:
     """What to write of each row."""
 
@@ -264,7 +265,7 @@ def _derivatives(spec: Spec, values: Mapping[str, Any], what: Emit) -> tuple[Any
     )
 
 
-@dataclass(frozen=True)
+@record
 class _Places:
     """Where the rows of a chunk's arrays stood when they were read."""
 

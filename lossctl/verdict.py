@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from lossctl.errors import Exit
+from lossctl.record import record
 
 Decision = Literal["pass", "fail", "undecided", "unmeasurable"]
 Inconclusive = Literal["undecided", "pass", "fail"]
@@ -21,7 +22,7 @@ EXITS: Mapping[Decision, Exit] = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class Outcome:
     """What one check says of one loss over one slice."""
 
@@ -67,7 +68,7 @@ class Outcome:
         }
 
 
-@dataclass(frozen=True)
+@record
 class Verdict:
     """All outcomes of a gate, and the one word and the exit status that follow from them."""
 

@@ -18,6 +18,7 @@ PACKAGE = Path(lossctl.__file__).parent
 ABOVE = ("formats", "gates", "api", "cli")
 
 LAYERS: Mapping[str, tuple[str, ...]] = {
+    "record": (),
     "errors": (),
     "whole": (),
     "verdict": ("errors",),
@@ -46,8 +47,12 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
 """Module or package to the others that it may import. Those that are not named here are the
 evaluation, which may import all but what stands above it, and the command line, which may all."""
 
+FOR_ALL = "record"
+"""How records are declared is for every layer to know."""
+
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "errors": (),
+    "record": (),
     "whole": (),
     "verdict": (),
     "report": (),
@@ -100,7 +105,7 @@ def _allowed(layer: str, name: str, package: Path) -> bool:
     if first != "lossctl":
         return first in sys.stdlib_module_names or first in LIBRARIES.get(layer, ("numpy",))
     other, _, inner = rest.partition(".")
-    if layer in (other, "__main__") or not _is_module(package, other):
+    if layer in (other, "__main__") or other == FOR_ALL or not _is_module(package, other):
         return True
     if other == "losses" and inner.startswith("_"):
         return False

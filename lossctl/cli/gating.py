@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,6 +22,7 @@ from lossctl.gates.checks import (
     read_limit,
     takes_loss,
 )
+from lossctl.record import record
 from lossctl.verdict import Inconclusive, Verdict
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from lossctl.report import Report
 
 
-@dataclass(frozen=True)
+@record
 class Limits:
     """The texts of the options that limit something."""
 
@@ -55,7 +56,7 @@ class Limits:
         return any(_on_losses(self).values()) or any(limit is not None for limit in on_rows)
 
 
-@dataclass(frozen=True)
+@record
 class Gating:
     """All checks of a run and what is done with their outcome."""
 

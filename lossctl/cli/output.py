@@ -6,7 +6,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from lossctl.cli.stderr import note
 from lossctl.comparison import Comparison
 from lossctl.errors import Gathered, OutputError, Place, UsageError
 from lossctl.formats import CHECK_FORMATS, FORMATS, REPORT_FORMATS, Document, Style, render
+from lossctl.record import record
 from lossctl.report import Report
 from lossctl.whole import whole_file
 
@@ -23,7 +23,7 @@ SUMMARY_BYTES = 1_000_000
 """A little less than the runner takes of a step."""
 
 
-@dataclass(frozen=True)
+@record
 class Outputs:
     """The document that was asked for and the further reports, checked before any row is read."""
 

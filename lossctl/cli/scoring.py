@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -11,10 +10,11 @@ from lossctl.cli.output import check_free, check_writable
 from lossctl.data import naming
 from lossctl.data.sinks import SUFFIXES, form_of
 from lossctl.errors import Gathered, InputError, Place, UsageError
+from lossctl.record import record
 from lossctl.score import Emit
 
 
-@dataclass(frozen=True)
+@record
 class Job:
     """The files to read together, and the one to write."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
 from lossctl.losses import Spec
+from lossctl.record import record
 from lossctl.stats.bootstrap import replicate_means
 from lossctl.stats.moments import Matrix, Summary
 from lossctl.stats.units import UnitSums
@@ -21,7 +22,7 @@ Exact = Fraction | float
 ZERO = Fraction(0)
 
 
-@dataclass(frozen=True)
+@record
 class Estimate:
     """The means of the stacked components over one slice, and how far they are known."""
 
@@ -39,7 +40,7 @@ class Estimate:
     """Number of the clusters that the covariance is between; None where it is between rows."""
 
 
-@dataclass(frozen=True)
+@record
 class Value:
     """One model's value: exact, or undefined for a reason."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from statistics import NormalDist
 from typing import Any
@@ -28,6 +28,7 @@ from lossctl.compare.state import ComparisonState, empty_paired
 from lossctl.compare.units import cut_in_blocks
 from lossctl.comparison import Difference, Distance, Leaderboard, Standing, Verdict
 from lossctl.losses import Spec
+from lossctl.record import record
 from lossctl.report import Interval
 from lossctl.stats.bootstrap import corrected_interval
 from lossctl.stats.corrections import correct
@@ -41,7 +42,7 @@ POWER = 0.8
 CONSTANT = "every row differs by the same amount, so there is no variance to judge by"
 
 
-@dataclass(frozen=True)
+@record
 class Subject:
     """One loss over one slice: what is judged."""
 
@@ -56,7 +57,7 @@ class Subject:
     """The values of each model in the replicates of a bootstrap."""
 
 
-@dataclass(frozen=True)
+@record
 class Effect:
     """A difference of two models with what can be said of its size."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from lossctl.checks import Check, find_checks
@@ -13,12 +13,13 @@ from lossctl.data.source import Source
 from lossctl.errors import ColumnError, Gathered, UsageError
 from lossctl.losses import Spec
 from lossctl.plan import Plan, Policies, pairing_of, plan_reading
+from lossctl.record import record
 
 Correction = Literal["none", "holm", "bh"]
 Test = Literal["t", "wilcoxon", "sign"]
 
 
-@dataclass(frozen=True)
+@record
 class Method:
     """How differences are judged."""
 
@@ -92,7 +93,7 @@ class Method:
         return said
 
 
-@dataclass(frozen=True)
+@record
 class Model:
     """What is compared: a file of predictions, or a column of one."""
 
@@ -103,7 +104,7 @@ class Model:
     """Columns of the role ``prediction``; None for the usual ones."""
 
 
-@dataclass(frozen=True)
+@record
 class ComparisonPlan:
     """All that is decided before the first row is read; the first model is the baseline."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,11 +11,12 @@ from lossctl.contract.cases import SIZES, Case, cases, notable_specs, take_rows
 from lossctl.contract.checks import CHECKS, Broken
 from lossctl.errors import LossctlError
 from lossctl.losses import Loss
+from lossctl.record import record
 
 __all__ = ["CHECKS", "SIZES", "Case", "Verdict", "cases", "check", "notable_specs", "take_rows"]
 
 
-@dataclass(frozen=True)
+@record
 class Verdict:
     """What a check has found."""
 

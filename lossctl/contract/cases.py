@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lossctl.losses import Classes, Loss, Parameter, Ragged, Simplex, Spec
+from lossctl.record import record
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -25,7 +25,7 @@ SIZES: tuple[Mapping[str, int], ...] = (
 """Widths behind the letters of vectors: ordinary, the least, and long ones."""
 
 
-@dataclass(frozen=True)
+@record
 class Case:
     """A loss at some parameters, with class numbers or with soft targets."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from lossctl.data.source import Source
 from lossctl.data.suffixes import box_order, in_order, suffixes
 from lossctl.errors import ColumnError, Gathered, UsageError, did_you_mean
 from lossctl.losses import REGISTRY, Role, Spec
+from lossctl.record import record
 
 Kind = Literal["number", "matrix", "ragged", "class", "positive", "constant", "population"]
 
@@ -26,7 +27,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {
 """Names under which the columns of a role are usually found, best first."""
 
 
-@dataclass(frozen=True)
+@record
 class Slot:
     """The columns that fill a role, and how they become an array."""
 
@@ -44,7 +45,7 @@ class Slot:
     """The label that counts as 1 for the kind ``positive``."""
 
 
-@dataclass(frozen=True)
+@record
 class Choices:
     """What the user said about columns."""
 

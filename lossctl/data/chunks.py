@@ -22,6 +22,7 @@ from lossctl.data.pruning import prune
 from lossctl.data.source import Fragment, How, Source, Wanted, format_of, locate
 from lossctl.data.where import Where
 from lossctl.errors import DomainError, MissingValueError, PairingError, Place
+from lossctl.record import record
 from lossctl.stats.extremes import Row
 from lossctl.stats.segments import Segments
 
@@ -37,7 +38,7 @@ Column = tuple[int, str]
 """Number of a source, and the name of a column in it."""
 
 
-@dataclass(frozen=True)
+@record
 class Reading:
     """What to read, decided once before any row is: small and picklable."""
 
@@ -111,7 +112,7 @@ class Reading:
         return column[0] == source or self._stacked
 
 
-@dataclass(frozen=True)
+@record
 class Task:
     """One independent piece of work: a fragment, or one of each file to be read in step."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
 
 from lossctl.errors import Gathered, UsageError
+from lossctl.record import record
 
 TABS = ("tab", r"\t")
 """What people write for a tabulator, which a shell makes hard to type."""
@@ -14,7 +14,7 @@ CUTTABLE = ("ascii", "utf-8", "iso8859", "cp125", "cp437", "cp850", "koi8", "mac
 always is one, so that a file can be cut at line ends before it is decoded."""
 
 
-@dataclass(frozen=True)
+@record
 class Dialect:
     """How a CSV file is written."""
 

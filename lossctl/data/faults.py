@@ -6,12 +6,11 @@ that the message does not depend on how the rows were cut into chunks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lossctl.errors import LossctlError
+from lossctl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Fault:
     """One row that cannot be measured, and the error to raise for it."""
 

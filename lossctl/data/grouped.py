@@ -8,7 +8,7 @@ columns are held in memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from lossctl.data.kinds import check_type
 from lossctl.data.source import Fragment, Source, Wanted, format_of
 from lossctl.errors import ColumnError, DomainError, Gathered, MissingValueError, Place, UsageError
 from lossctl.losses import Spec
+from lossctl.record import record
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -31,7 +32,7 @@ ROLES = ("prediction", "target")
 """The roles that the columns of a long file fill, as the user names them."""
 
 
-@dataclass(frozen=True)
+@record
 class GroupedSource(Source):
     """A long file, to be read as one row per group."""
 
@@ -154,7 +155,7 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
         yield batch.slice(start, rows)
 
 
-@dataclass(frozen=True)
+@record
 class _Rows:
     """The rows of a long file and their groups."""
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lossctl.data.keys import shown_key
 from lossctl.errors import LossctlError, Place
+from lossctl.record import record
 from lossctl.stats.extremes import Row
 from lossctl.stats.tally import FIRST, Rows
 
@@ -19,7 +20,7 @@ Indices = npt.NDArray[np.intp]
 Counts = npt.NDArray[np.uint32]
 
 
-@dataclass(frozen=True)
+@record
 class Numbers:
     """Turns the number of a row within a source into its file and its number there."""
 
@@ -53,7 +54,7 @@ class RowNumbers:
         return self._numbers
 
 
-@dataclass(frozen=True)
+@record
 class Origin:
     """Where joined rows came from: their numbers in each source, and their keys."""
 
@@ -130,7 +131,7 @@ class Pairs:
         self.fault = min(faults, key=lambda fault: fault[0], default=None)
 
 
-@dataclass(frozen=True)
+@record
 class Joined:
     """Rows of several sources, one of each in every row."""
 

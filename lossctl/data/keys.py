@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from lossctl.data.columns import listed
 from lossctl.data.convert import EXACT, RowError
 from lossctl.data.source import Source
 from lossctl.errors import ColumnError, Gathered, Place, UsageError, did_you_mean
+from lossctl.record import record
 from lossctl.stats.fingerprint import Hashes, mix
 
 Integers = npt.NDArray[np.int64]
@@ -40,7 +40,7 @@ class MissingKeyError(RowError):
     """A row has no key."""
 
 
-@dataclass(frozen=True)
+@record
 class Key:
     """One column of the key, as each source names it."""
 

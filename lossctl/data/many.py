@@ -7,7 +7,7 @@ columns like any other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,9 +16,10 @@ from lossctl.data.source import Fragment, Source, Wanted, format_of
 from lossctl.data.uniting import partition_types, united
 from lossctl.data.where import Range
 from lossctl.errors import InputError, Place
+from lossctl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Member(Source):
     """One of many files, with the types that all of them share and what its folders say."""
 
@@ -26,7 +27,7 @@ class Member(Source):
     partition: Mapping[str, Any] = field(hash=False, kw_only=True)
 
 
-@dataclass(frozen=True)
+@record
 class Many(Source):
     """Several files, one after the other."""
 

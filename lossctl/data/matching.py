@@ -7,10 +7,10 @@ ever collide there (Knuth, The Art of Computer Programming 3, section 6.4, Fibon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+
+from lossctl.record import record
 
 Integers = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.intp]
@@ -23,7 +23,7 @@ FEW = 64
 NONE: Indices = np.zeros(0, dtype=np.intp)
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """What became of the keys of several tables."""
 

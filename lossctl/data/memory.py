@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from lossctl.data.source import Fragment, Source, Wanted
 from lossctl.errors import InputError, Place, UsageError
+from lossctl.record import record
 
 FRAGMENT_ROWS = 1 << 17
 """Rows of a fragment."""
@@ -24,7 +24,7 @@ FRAGMENT_ROWS = 1 << 17
 ACCEPTED = "paths, pandas, polars and Arrow tables, mappings of names to arrays, and arrays"
 
 
-@dataclass(frozen=True)
+@record
 class MemorySource(Source):
     """A table that is in memory already."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import pyarrow as pa
 from lossctl.data import buffers
 from lossctl.data.joined import Numbers, RowNumbers
 from lossctl.data.spill import Extent, Spill
+from lossctl.record import record
 
 Integers = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.uint32]
@@ -26,7 +27,7 @@ ROW = "\0row"
 """The column of row numbers beside those of the file."""
 
 
-@dataclass(frozen=True)
+@record
 class Block:
     """Consecutive rows of a source, arranged by partition."""
 
@@ -47,7 +48,7 @@ class Block:
         ]
 
 
-@dataclass(frozen=True)
+@record
 class Run:
     """Blocks that were spilled together: the rows of each partition are one batch."""
 
@@ -56,7 +57,7 @@ class Run:
     """Rows of each partition up to each block, shape ``(blocks + 1, partitions)``."""
 
 
-@dataclass(frozen=True)
+@record
 class Part:
     """The rows of one partition of a source, in the order of the source."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -15,6 +15,7 @@ from lossctl.data.dialect import PLAIN, Dialect
 from lossctl.data.naming import InputFormat
 from lossctl.data.store import STDIN, Entry
 from lossctl.errors import Gathered, InputError, Place, UsageError
+from lossctl.record import record
 
 How = Literal["number", "text", "category", "key", "as is"]
 """How to read a column: as numbers, as text, as a few texts that recur, as text in which nothing
@@ -23,7 +24,7 @@ Wanted = Mapping[str, How]
 """Columns to read and how; formats with types of their own keep to those."""
 
 
-@dataclass(frozen=True)
+@record
 class Source:
     """One input."""
 
@@ -66,7 +67,7 @@ class Source:
         return (self,)
 
 
-@dataclass(frozen=True)
+@record
 class Fragment:
     """A piece of a source that can be read without the others; picklable and small."""
 
@@ -112,7 +113,7 @@ def format_of(name: str) -> Format:
     return module
 
 
-@dataclass(frozen=True)
+@record
 class Opening:
     """What the user says about the inputs of a command beside their names."""
 

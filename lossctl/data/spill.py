@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
 
 from lossctl.errors import SpillError
+from lossctl.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Extent:
     """Where a batch lies in the file."""
 

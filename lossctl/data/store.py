@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import pyarrow as pa
 
 from lossctl.errors import InputError, LossctlError, Place, SystemRefusal
+from lossctl.record import record
 
 if TYPE_CHECKING:
     from lossctl.data.source import Source
@@ -21,7 +21,7 @@ STDIN = "-"
 """What stands for stdin among the inputs."""
 
 
-@dataclass(frozen=True)
+@record
 class Entry:
     """What stands at a location."""
 

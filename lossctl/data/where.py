@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from lossctl.data.binding import Slot, find_columns
 from lossctl.data.comparing import Literal, TextError, check_comparable, compare, contained, key_of
 from lossctl.data.source import How, Source
 from lossctl.errors import Gathered, LossctlError, UsageError
+from lossctl.record import record
 
 Mask = npt.NDArray[np.bool_]
 Values = Callable[[str], pa.Array]
@@ -41,7 +41,7 @@ WORDS = {"and", "or", "not", "in", "is"}
 CONSTANTS = {"null": "None", "none": "None", "true": "True", "false": "False"}
 
 
-@dataclass(frozen=True)
+@record
 class Range:
     """What a file says of the values of a column in some of its rows, without being read."""
 
@@ -56,7 +56,7 @@ class Range:
 Ranges = Callable[[str], Range | None]
 
 
-@dataclass(frozen=True)
+@record
 class Comparison:
     """A column compared with a value, or with each of several by ``in``."""
 
@@ -90,7 +90,7 @@ class Comparison:
         return negated or _may_be(known, self.operator, self.values[0])
 
 
-@dataclass(frozen=True)
+@record
 class IsNull:
     """Whether a column has no value in a row."""
 
@@ -108,7 +108,7 @@ class IsNull:
         return known.nulls < known.rows if negated else known.nulls > 0
 
 
-@dataclass(frozen=True)
+@record
 class Not:
     """The opposite of a condition; unknown where the condition is."""
 
@@ -125,7 +125,7 @@ class Not:
         return self.part.may_hold(ranges, negated=not negated)
 
 
-@dataclass(frozen=True)
+@record
 class Joined:
     """Conditions of which all must hold, or any."""
 
@@ -151,7 +151,7 @@ class Joined:
 Condition = Comparison | IsNull | Not | Joined
 
 
-@dataclass(frozen=True)
+@record
 class Where:
     """A filter bound to the columns of the files."""
 

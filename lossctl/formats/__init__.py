@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 
 from lossctl.comparison import Comparison
+from lossctl.record import record
 from lossctl.report import Report
 
 Document = Report | Comparison
@@ -18,7 +18,7 @@ REPORT_FORMATS = (*FORMATS, "openmetrics", *CHECK_FORMATS)
 """Formats of a report, as against a comparison."""
 
 
-@dataclass(frozen=True)
+@record
 class Style:
     """How a person sees the result; formats for programs take no notice of it."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from lossctl.errors import Exit, InputError, LossctlError, Place
 from lossctl.gates.open import numbers_document
+from lossctl.record import record
 
 SCHEMA = {"name": "lossctl.baseline", "version": 1}
 STALE_DAYS = 90
@@ -31,7 +32,7 @@ class RegressionError(LossctlError):
     exit = Exit.LIMIT
 
 
-@dataclass(frozen=True)
+@record
 class Accepted:
     """A baseline as it lies in its file."""
 

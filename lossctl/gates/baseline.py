@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Protocol
 
 from lossctl.comparison import Comparison, Difference
+from lossctl.record import record
 from lossctl.report import Interval, Result
 from lossctl.stats.distributions import t_quantile
 
 
-@dataclass(frozen=True)
+@record
 class Fault:
     """Why a check could not be measured."""
 
@@ -22,7 +22,7 @@ class Fault:
     message: str
 
 
-@dataclass(frozen=True)
+@record
 class Amount:
     """A change and its interval, where there is one."""
 
@@ -31,7 +31,7 @@ class Amount:
     upper: float | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Change:
     """How much more loss the candidate shows than the baseline."""
 
@@ -53,7 +53,7 @@ class Baseline(Protocol):
         """Compare one loss over one slice, or say why that cannot be done."""
 
 
-@dataclass(frozen=True)
+@record
 class Numbers:
     """What is known of a baseline's loss over one slice."""
 
@@ -62,7 +62,7 @@ class Numbers:
     n: int
 
 
-@dataclass(frozen=True)
+@record
 class Summarised:
     """A baseline of which only the numbers are known: an earlier report, a state, an accepted one.
 
@@ -93,7 +93,7 @@ class Summarised:
         return _unpaired(mine, found, level)
 
 
-@dataclass(frozen=True)
+@record
 class Paired:
     """A baseline whose predictions were read beside those of the candidate, row by row."""
 

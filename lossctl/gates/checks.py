@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses import Spec, parse
+from lossctl.record import record
 
 Decide = Literal["interval", "point"]
 Slice = Mapping[str, str]
@@ -26,7 +27,7 @@ PERCENT = ("max_relative_increase", *SHARES)
 QUANTILE = re.compile(r"max_p(\d{1,2}(?:\.\d+)?|100)")
 
 
-@dataclass(frozen=True)
+@record
 class Check:
     """One limit."""
 

@@ -23,6 +23,7 @@ from lossctl.gates.checks import (
 )
 from lossctl.gates.lines import key_lines
 from lossctl.losses import Spec, parse
+from lossctl.record import record
 
 NAMES = ("lossctl.toml", "pyproject.toml")
 SETTINGS = ("name", "loss", "slice", "decide", "level")
@@ -38,7 +39,7 @@ class ConfigError(UsageError):
     slug = "config"
 
 
-@dataclass(frozen=True)
+@record
 class Config:
     """What a config file says."""
 

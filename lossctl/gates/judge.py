@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
 from lossctl.gates.baseline import Baseline, Change, Fault
 from lossctl.gates.checks import CHANGES, LOWER_BOUNDS, Check, Slice
+from lossctl.record import record
 from lossctl.report import Report, Result
 from lossctl.verdict import Outcome
 
 LEVEL = 0.95
 
 
-@dataclass(frozen=True)
+@record
 class Observed:
     """A number that a limit is held against."""
 

@@ -30,6 +30,7 @@ from lossctl.gates.checks import CHANGES, Check
 from lossctl.gates.judge import LEVEL, judge
 from lossctl.losses import Spec
 from lossctl.plan import Plan
+from lossctl.record import record
 from lossctl.report import Report, Result, Rows
 from lossctl.state import State, empty_state
 from lossctl.stats.bootstrap import poisson_weights
@@ -48,7 +49,7 @@ class SelfTestError(LossctlError):
     slug = "self-test"
 
 
-@dataclass(frozen=True)
+@record
 class Trial:
     """What a check did in the repetitions."""
 
@@ -189,7 +190,7 @@ def _components(spec: Spec, plans: Sequence[Plan], values: Mapping[Slot, Any]) -
 # One repetition -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class _Changed:
     """A baseline whose change is known."""
 

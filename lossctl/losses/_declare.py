@@ -20,13 +20,14 @@ from lossctl.errors import DomainError, SpecError
 from lossctl.losses._calling import check_lengths, columns_of, widths
 from lossctl.losses._domains import FINITE, Array, Domain, Interval, Sizes
 from lossctl.losses._finish import MEAN, Finish
+from lossctl.record import record
 
 Direction = Literal["lower_is_better", "zero_is_best"]
 Kernel = Callable[..., Array]
 Gradient = Callable[..., "Array | tuple[Array, ...]"]
 
 
-@dataclass(frozen=True)
+@record
 class Role:
     """One positional parameter of a loss: the columns it reads and their domain."""
 
@@ -36,7 +37,7 @@ class Role:
     """The value that stands in every row when no column is bound; None when one must be."""
 
 
-@dataclass(frozen=True)
+@record
 class Parameter:
     """One keyword-only parameter of a loss."""
 

@@ -8,13 +8,13 @@ ragged roles a `Ragged` pair, so that sums along a row are the same bits in any 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lossctl.losses._boxes import corners
+from lossctl.record import record
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Ragged(NamedTuple):
 Values = Array | Ragged
 
 
-@dataclass(frozen=True)
+@record
 class Interval:
     """A range of numbers, each end closed unless said otherwise."""
 
@@ -71,7 +71,7 @@ class Interval:
 FINITE = Interval(-np.inf, np.inf, open_low=True, open_high=True)
 
 
-@dataclass(frozen=True)
+@record
 class Domain:
     """A finite number per row; the base of all domains."""
 
@@ -117,7 +117,7 @@ def _rows_all(marks: Mask) -> Mask:
     return marks if marks.ndim == 1 else np.asarray(marks.all(axis=1))
 
 
-@dataclass(frozen=True)
+@record
 class Bounded(Domain):
     """A number in a closed range, alone or in a vector."""
 
@@ -141,7 +141,7 @@ class Bounded(Domain):
         return np.full((1, *self._width(sizes)), self.bounds.high + 0.2)
 
 
-@dataclass(frozen=True)
+@record
 class Labels(Domain):
     """One of a few numbers; some combinations of them contradict each other within a file."""
 
@@ -180,7 +180,7 @@ class Labels(Domain):
         return np.array([2.0])
 
 
-@dataclass(frozen=True)
+@record
 class Simplex(Domain):
     """K probabilities that sum to 1 within `SUM_TOLERANCE`."""
 
@@ -207,7 +207,7 @@ class Simplex(Domain):
         return np.full((1, *self._width(sizes)), 0.9)
 
 
-@dataclass(frozen=True)
+@record
 class Classes(Simplex):
     """The true class: a class number ``0..K-1``, or K weights (one-hot or soft) that sum to 1."""
 
@@ -227,12 +227,12 @@ class Classes(Simplex):
         return np.array([float(sizes[self.size])])
 
 
-@dataclass(frozen=True)
+@record
 class ClassNumbers(Classes):
     """The true class as a class number ``0..K-1`` only."""
 
 
-@dataclass(frozen=True)
+@record
 class Boxes(Domain):
     """A box of four numbers in the coding that the loss's ``format`` parameter names."""
 
@@ -256,7 +256,7 @@ class Boxes(Domain):
         return np.array([[3.0, 3.0, -1.0, -1.0]])
 
 
-@dataclass(frozen=True)
+@record
 class RaggedDomain(Domain):
     """Any number of values per row, each in a range or in a few allowed numbers."""
 

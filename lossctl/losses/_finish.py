@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
+
+from lossctl.record import record
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Means = Sequence[Fraction]
 
 
-@dataclass(frozen=True)
+@record
 class Finish:
     """A smooth function of the k component means.
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
 from lossctl.losses._declare import REGISTRY, Loss
 from lossctl.losses._guard import guarded, reason_of
+from lossctl.record import record
 
 GROUP = "lossctl.losses"
 
 
-@dataclass(frozen=True)
+@record
 class Installed:
     """What the packages of this environment bring."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,12 +11,13 @@ from lossctl.errors import Place, SeveralErrors, SpecError, UsageError, close_to
 from lossctl.losses import _files
 from lossctl.losses._declare import REGISTRY, Loss
 from lossctl.losses._packages import installed
+from lossctl.record import record
 
 CODE = "code"
 """Stands among the parameters of a full text and tells code that is not built in."""
 
 
-@dataclass(frozen=True)
+@record
 class Spec:
     """A loss with every parameter decided."""
 

@@ -8,12 +8,12 @@ the same for any data, counts merge exactly in any order, and every value lies w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.record import record
 from lossctl.stats.exact import ExactSum
 from lossctl.stats.segments import Segments
 
@@ -32,7 +32,7 @@ PENDING = 32
 """Chunks whose counts wait to be joined."""
 
 
-@dataclass(frozen=True)
+@record
 class Bin:
     """A range of values and how many lie in it; the end nearer to zero belongs to it."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.record import record
 from lossctl.stats.exact import (
     SMALLEST,
     UNIT,
@@ -24,7 +24,7 @@ Groups = npt.NDArray[np.intp]
 Matrix = tuple[tuple[Fraction, ...], ...]
 
 
-@dataclass(frozen=True)
+@record
 class Summary:
     """What `Moments` knows of one group, with nothing rounded."""
 

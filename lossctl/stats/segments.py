@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+
+from lossctl.record import record
 
 Indices = npt.NDArray[np.intp]
 
@@ -13,7 +13,7 @@ NONE = np.zeros(0, dtype=np.intp)
 FIRST = np.zeros(1, dtype=np.intp)
 
 
-@dataclass(frozen=True)
+@record
 class Segments:
     """Which group each run of consecutive rows belongs to; no run is empty."""
 

@@ -7,12 +7,12 @@ bootstrap that draws whole units, takes account of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.record import record
 from lossctl.stats.exact import UNIT, ExactSum
 from lossctl.stats.moments import Matrix
 from lossctl.stats.segments import Segments
@@ -53,7 +53,7 @@ class Numbering:
         return self._numbers[places]
 
 
-@dataclass(frozen=True)
+@record
 class UnitSums:
     """The units of one slice by ascending id, with whole numbers of 2**UNIT."""
 
