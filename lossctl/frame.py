@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,22 +22,26 @@ def frame_of(rows: Sequence[Mapping[str, Any]], leading: Sequence[str]) -> DataF
 
 def html_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], notes: Sequence[str]) -> str:
     """Write the results that fit a notebook, and notes below; every text is escaped."""
+    from html import escape
+
     names = [name for name in columns if any(row.get(name) is not None for row in rows)]
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = [
         "<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in rows[:SHOWN]
     ]
     more = [f"{len(rows) - SHOWN} more results: to_frame() has all"] if len(rows) > SHOWN else []
-    below = "".join(f"<p>{html.escape(text)}</p>" for text in [*more, *notes])
+    below = "".join(f"<p>{escape(text)}</p>" for text in [*more, *notes])
     table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f"<div><table>{table}</table>{below}</div>"
 
 
 def _cell(value: Any) -> str:
+    from html import escape
+
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = str(value) if isinstance(value, int) else f"{value:.6g}"
         return f'<td style="text-align:right">{shown}</td>'
-    return f"<td>{'' if value is None else html.escape(str(value))}</td>"
+    return f"<td>{'' if value is None else escape(str(value))}</td>"
 
 
 def with_slices(

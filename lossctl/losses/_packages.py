@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from lossctl.losses._declare import REGISTRY, Loss
 from lossctl.losses._guard import guarded, reason_of
 from lossctl.record import record
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "lossctl.losses"
 
@@ -31,6 +34,8 @@ class Installed:
 @functools.cache
 def installed() -> Installed:
     """Load the losses of every package; a name that is taken stays with whoever had it first."""
+    from importlib.metadata import entry_points  # takes a tenth of a start
+
     found: dict[str, Loss] = {}
     seen: list[Loss] = []
     faults = []
