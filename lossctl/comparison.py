@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from lossctl.frame import frame_of, html_of, with_slices
 from lossctl.record import record
-from lossctl.report import Interval, RowRef, Rows, digest, ref_to_dict, rows_to_dict
+from lossctl.report import (
+    Interval,
+    RowRef,
+    Rows,
+    digest,
+    json_text,
+    ref_to_dict,
+    rows_to_dict,
+)
 
 if TYPE_CHECKING:
     from lossctl.frame import DataFrame
@@ -179,7 +186,7 @@ class Comparison:
 
     def to_json(self) -> str:
         """Give the JSON form as text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
     def to_frame(self) -> DataFrame:
         """Give a frame of pandas with one row per loss, slice and candidate."""

@@ -24,6 +24,8 @@ from lossctl.sensitivity import variants_of
 
 CHUNK_ROWS = 1 << 16
 """Rows of a chunk: its arrays stay in cache, and each NumPy call is long enough to be worth it."""
+SLICED_ROWS = 1 << 18
+"""The rows of a chunk that is sliced: of too few rows a slice, adding up is mostly overhead."""
 CHUNK_VALUES = 1 << 19
 """Values of the widest role that a chunk holds at most, unless its rows are told."""
 MOST_ROWS = 1 << 30
@@ -171,10 +173,11 @@ class Plan:
         )
 
 
-def rows_of_chunk(slots: Iterable[Slot]) -> int:
+def rows_of_chunk(slots: Iterable[Slot], *, sliced: bool = False) -> int:
     """Give the rows that a chunk holds unless they are told."""
     widest = max((slot.width for slot in slots), default=0)
-    return CHUNK_ROWS if widest <= 1 else max(1, min(CHUNK_ROWS, CHUNK_VALUES // widest))
+    rows = SLICED_ROWS if sliced else CHUNK_ROWS
+    return rows if widest <= 1 else max(1, min(rows, CHUNK_VALUES // widest))
 
 
 def _shown(slot: Slot, spec: Spec) -> list[str] | str:
@@ -321,7 +324,7 @@ def plan_reading(
         pairing,
         tuple(slots),
         policies.nulls,
-        min(policies.chunk_rows or rows_of_chunk(slots), MOST_ROWS),
+        min(policies.chunk_rows or rows_of_chunk(slots, sliced=bool(policies.sliced)), MOST_ROWS),
         shared,
         tuple(
             column

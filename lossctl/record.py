@@ -8,8 +8,10 @@ find them in the class, so that `dataclasses.replace`, `fields` and `asdict` wor
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field
-from typing import Any, NoReturn, TypeVar, dataclass_transform
+from operator import attrgetter
+from typing import Any, ClassVar, NoReturn, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
@@ -20,7 +22,18 @@ def record(cls: type[T]) -> type[T]:
     for name in METHODS:
         if name not in cls.__dict__:
             setattr(cls, name, getattr(_Record, name))
-    return dataclass(init=False, repr=False, eq=False)(cls)
+    made = dataclass(init=False, repr=False, eq=False)(cls)
+    fields = made.__dataclass_fields__.values()  # type: ignore[attr-defined]
+    made.__compared__ = _getter(each.name for each in fields if each.compare)  # type: ignore[attr-defined]
+    made.__hashed__ = _getter(  # type: ignore[attr-defined]
+        each.name for each in fields if (each.compare if each.hash is None else each.hash)
+    )
+    return made
+
+
+def _getter(names: Iterable[str]) -> Callable[[Any], Any]:
+    """Make a function that gives some fields of a record."""
+    return attrgetter(*found) if (found := list(names)) else type
 
 
 class _Record:
@@ -28,9 +41,14 @@ class _Record:
 
     __dataclass_fields__: dict[str, Field[Any]]
     __match_args__: tuple[str, ...]
+    __compared__: ClassVar[attrgetter[Any]]
+    __hashed__: ClassVar[attrgetter[Any]]
 
     def __init__(self, /, *arguments: Any, **named: Any) -> None:
         fields, places = self.__dataclass_fields__, self.__match_args__
+        if not named and len(arguments) == len(fields) == len(places):
+            self.__dict__.update(zip(places, arguments, strict=True))
+            return
         given = dict(zip(places, arguments, strict=False))
         if len(arguments) > len(places) or given.keys() & named or named.keys() - fields:
             raise _mismatch(self, arguments, named)
@@ -53,16 +71,11 @@ class _Record:
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        names = [each.name for each in self.__dataclass_fields__.values() if each.compare]
-        return [getattr(self, name) for name in names] == [getattr(other, name) for name in names]
+        compared = self.__compared__
+        return bool(compared(self) == compared(other))
 
     def __hash__(self) -> int:
-        hashed = (
-            getattr(self, each.name)
-            for each in self.__dataclass_fields__.values()
-            if (each.compare if each.hash is None else each.hash)
-        )
-        return hash(tuple(hashed))
+        return hash(self.__hashed__(self))
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise FrozenInstanceError(f"cannot assign {value!r} to field {name!r}")

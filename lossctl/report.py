@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SCHEMA = {"name": "lossctl.report", "version": 1}
 SHOWN = ("value", "lower", "upper", "std_error", "n", "reason")
 """What a notebook shows of a result."""
+LONG = 100
+"""Items from which on the lists of a JSON form are written an item a line."""
 
 
 @record
@@ -270,7 +272,7 @@ class Report:
 
     def to_json(self) -> str:
         """Give the JSON form as text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
     def to_frame(self) -> DataFrame:
         """Give a frame of pandas with one row per loss and slice, and a column per slicing one."""
@@ -296,6 +298,23 @@ def digest(stable: Mapping[str, Any]) -> str:
         stable, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()}"
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Write a document with indentation; of long lists, an item a line.
+
+    Python indents item by item, which takes a hundred times as long and is nothing to read.
+    """
+
+    def text(value: Any) -> str:
+        if isinstance(value, list) and len(value) > LONG:
+            lines = (json.dumps(item, ensure_ascii=False, allow_nan=False) for item in value)
+            return "[\n    " + ",\n    ".join(lines) + "\n  ]"
+        shown = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        return shown.replace("\n", "\n  ")
+
+    parts = [f"  {json.dumps(name)}: {text(value)}" for name, value in document.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def rows_to_dict(rows: Rows) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class State:
 
     def merge(self, other: State) -> Groups:
         """Add another state of the same plan; gives the number here of each of its cells."""
-        groups = np.array([self.cells.number(key) for key in other.cells.keys], dtype=np.intp)
+        groups = self.cells.numbers(other.cells.keys)
         for name, tally in other.tallies.items():
             self.tallies[name].grow(len(self.cells.keys))
             self.tallies[name].merge(tally, groups)

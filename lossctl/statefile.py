@@ -392,7 +392,7 @@ def _sum(total: ExactSum) -> list[str]:
 def _load_sum(total: ExactSum, texts: Sequence[str]) -> None:
     for group, text in enumerate(texts):
         digits, _, zeros = text.partition("p")
-        total.units[group] = int(digits, 16) << int(zeros)
+        total.add_units(int(digits, 16) << int(zeros), group)
 
 
 def _pairs(pairs: Pairs) -> dict[str, Any]:

@@ -33,6 +33,8 @@ from lossctl.stats.moments import Summary
 from lossctl.stats.tally import KINDS, Tally
 from lossctl.stats.tally import Rows as CountedRows
 
+NONE = RowCount()
+
 
 class Places:
     """Turns rows of pieces into rows of files, once all pieces have told their number of rows."""
@@ -47,7 +49,7 @@ class Places:
 
     def count(self, rows: CountedRows) -> RowCount:
         """Give the report's form of a row count."""
-        return RowCount(rows.count, tuple(map(self.place, rows.first)))
+        return RowCount(rows.count, tuple(map(self.place, rows.first))) if rows.count else NONE
 
     def place(self, row: Row) -> RowRef:
         """Give the report's form of a row."""

@@ -69,6 +69,25 @@ class Cells:
                 raise UsageError(message, hint="slice by fewer or coarser columns")
         return found
 
+    def numbers(self, keys: Iterable[Key]) -> Codes:
+        """Give the numbers of combinations, new ones if need be.
+
+        Raises
+        ------
+        UsageError
+            There are more combinations than can be told apart.
+
+        """
+        keys = list(keys)
+        known = map(self._numbers.get, keys)
+        return np.array(
+            [
+                self.number(key) if number is None else number
+                for key, number in zip(keys, known, strict=True)
+            ],
+            dtype=np.intp,
+        )
+
     def codes(self, batch_columns: Sequence[pa.Array]) -> Codes:
         """Give the cell of each row.
 
@@ -91,12 +110,14 @@ class Cells:
             places = places * room + code
         if math.prod(self._room) > DENSE:
             found, where = np.unique(places, return_inverse=True)
-            numbers = np.array([self.number(key) for key in self._keys(found)], dtype=np.intp)
-            return numbers[where]
+            return self.numbers(self._keys(found))[where]
         cells = self._table[places]
-        fresh = np.unique(places[cells < 0])
-        if len(fresh):
-            self._table[fresh] = [self.number(key) for key in self._keys(fresh)]
+        new = cells < 0
+        if new.any():
+            marks = np.zeros(len(self._table), dtype=np.bool_)
+            marks[places[new]] = True
+            fresh = np.flatnonzero(marks)
+            self._table[fresh] = self.numbers(self._keys(fresh))
             cells = self._table[places]
         return cells
 
@@ -164,10 +185,11 @@ class Cells:
 
     def _keys(self, places: Codes) -> Iterator[Key]:
         """Give the values behind places of the table."""
-        names = [list(values) for values in self._values]
-        codes = np.stack(np.unravel_index(places, self._room), axis=1)
-        for combination in codes.tolist():
-            yield tuple(name[code] for name, code in zip(names, combination, strict=True))
+        columns = []
+        for values, codes in zip(self._values, np.unravel_index(places, self._room), strict=True):
+            names = list(values)
+            columns.append([names[code] for code in codes.tolist()])
+        return zip(*columns, strict=True)
 
 
 def too_many(by: str, count: str, most: int, values: Iterable[Any]) -> UsageError:

@@ -49,23 +49,29 @@ class ExactSum:
     def __init__(self, groups: int = 1, unit: int = UNIT) -> None:
         """Start with the empty sum in every group, counted in units of ``2**unit``."""
         self.unit = unit
-        self._totals = np.zeros(groups, dtype=object)
+        self.groups = groups
+        self._totals: dict[int, int] = {}
+        """Group to its sum in units; absent where nothing was added but to the counters."""
         self._counters: dict[int, Integers] = {}
         """Exponent of a fold to the upper and lower 32 bits of its sums, shape ``(2, groups)``."""
 
     @property
     def units(self) -> npt.NDArray[np.object_]:
         """The sums as Python integers in units of ``2**unit``, shape ``(groups,)``."""
-        for exponent, (upper, lower) in self._counters.items():
-            for group in np.flatnonzero(upper | lower):
-                count = (int(upper[group]) << 32) + int(lower[group])
-                self._totals[group] += count << (exponent - self.unit)
-        self._counters.clear()
-        return self._totals
+        self._empty_counters()
+        units = np.zeros(self.groups, dtype=object)
+        for group, total in self._totals.items():
+            units[group] = total
+        return units
+
+    def total(self, group: int = 0) -> int:
+        """Give one group's sum in units of ``2**unit``."""
+        self._empty_counters()
+        return self._totals.get(group, 0)
 
     def fraction(self, group: int = 0) -> Fraction:
         """Give one group's sum."""
-        return Fraction(int(self.units[group]), 1 << -self.unit)
+        return Fraction(self.total(group), 1 << -self.unit)
 
     def add(
         self, values: Array, segments: Segments | None = None, *, extent: Extent | None = None
@@ -82,7 +88,7 @@ class ExactSum:
             huge = np.abs(values) >= HUGE
             for row in np.flatnonzero(huge):
                 units = as_units(float(values[row])) << (SMALLEST - self.unit)
-                self._totals[segments.group_of(int(row))] += units
+                self.add_units(units, segments.group_of(int(row)))
             values = np.where(huge, 0.0, values)
             span = _span(values)
         if span.greatest:
@@ -140,12 +146,13 @@ class ExactSum:
 
     def add_units(self, count: int, group: int = 0) -> None:
         """Add a whole number of units to one group."""
-        self._totals[group] += count
+        self._totals[group] = self._totals.get(group, 0) + count
 
     def merge(self, other: ExactSum, groups: npt.NDArray[np.intp] | None = None) -> None:
         """Add another sum; its group ``i`` goes to this one's group ``groups[i]``."""
-        into = np.arange(len(other._totals)) if groups is None else groups
-        np.add.at(self._totals, into, other._totals)
+        into = np.arange(other.groups) if groups is None else groups
+        for group, total in other._totals.items():
+            self.add_units(total, int(into[group]))
         for exponent, counter in other._counters.items():
             mine = self._counter(exponent)
             np.add.at(mine[0], into, counter[0])
@@ -153,10 +160,9 @@ class ExactSum:
 
     def grow(self, groups: int) -> None:
         """Make room for more groups."""
-        more = groups - len(self._totals)
+        more, self.groups = groups - self.groups, groups
         if not more:
             return
-        self._totals = np.append(self._totals, np.zeros(more, dtype=object))
         self._counters = {
             exponent: np.pad(counter, ((0, 0), (0, more)))
             for exponent, counter in self._counters.items()
@@ -202,7 +208,7 @@ class ExactSum:
         if len(segments.starts) == 1:
             count = int(np.add.reduce(integers)) - len(integers) * constant
             count = (count + (1 << 63)) % (1 << 64) - (1 << 63)
-            self._totals[segments.groups[0]] += count << (exponent - self.unit)
+            self.add_units(count << (exponent - self.unit), int(segments.groups[0]))
             return
         counts = np.add.reduceat(integers, segments.starts)
         counts -= segments.counts * np.int64(constant)
@@ -210,10 +216,18 @@ class ExactSum:
         counter[0, segments.groups] += counts >> 32
         counter[1, segments.groups] += counts & 0xFFFFFFFF
 
+    def _empty_counters(self) -> None:
+        """Bring what was counted into the sums."""
+        for exponent, (upper, lower) in self._counters.items():
+            for group in np.flatnonzero(upper | lower).tolist():
+                count = (int(upper[group]) << 32) + int(lower[group])
+                self.add_units(count << (exponent - self.unit), group)
+        self._counters.clear()
+
     def _counter(self, exponent: int) -> Integers:
         counter = self._counters.get(exponent)
         if counter is None:
-            counter = np.zeros((2, len(self._totals)), dtype=np.int64)
+            counter = np.zeros((2, self.groups), dtype=np.int64)
             self._counters[exponent] = counter
         return counter
 
@@ -222,7 +236,7 @@ class ExactSum:
         far = ~(_near(a) & _near(b))  # zeros too, whatever stands beside them
         for row in np.flatnonzero(far & (a != 0.0) & (b != 0.0)):
             units = as_units(float(a[row])) * as_units(float(b[row])) << (UNIT - self.unit)
-            self._totals[segments.group_of(int(row))] += units
+            self.add_units(units, segments.group_of(int(row)))
         kept = np.where(far, 0.0, a)
         return kept, kept if b is a else np.where(far, 0.0, b)
 

@@ -149,7 +149,7 @@ class Moments:
         rest = Moments(len(self.sums), products=bool(self.products), weighted=self.weighted)
         rest.rows[0] = self.rows[0] - part.rows[group]
         for total, mine, theirs in zip(rest._all(), self._all(), part._all(), strict=True):
-            total.add_units(int(mine.units[0]) - int(theirs.units[group]))
+            total.add_units(mine.total() - theirs.total(group))
         return rest.summary()
 
     def summary(self, group: int = 0) -> Summary:
