@@ -15,13 +15,13 @@ from lossctl.compare import Method, plan_comparison
 from lossctl.compare import compare as compare_plan
 from lossctl.comparison import Comparison
 from lossctl.data.binding import Choices
-from lossctl.data.chunks import Missing, Nulls
 from lossctl.data.columns import check_named
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.data.derived import column_of, parse_slicing
 from lossctl.data.grouped import group_files
 from lossctl.data.keys import find_keys
 from lossctl.data.memory import hold
+from lossctl.data.reading import Missing, Nulls
 from lossctl.data.source import Source, open_source
 from lossctl.engines.local import usable_cores
 from lossctl.errors import Gathered, UsageError

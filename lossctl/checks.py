@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lossctl.data.binding import Binding, Slot
-from lossctl.data.chunks import Chunk, Task, place_of
+from lossctl.data.chunks import Chunk
 from lossctl.data.faults import Fault
+from lossctl.data.tasks import Task, place_of
 from lossctl.errors import DomainError, LossctlError, MissingValueError
 from lossctl.losses import Domain, Ragged, Spec
 from lossctl.record import record

@@ -16,13 +16,15 @@ from lossctl import __version__
 from lossctl.checks import Check, apply_policies
 from lossctl.data.binding import Slot
 from lossctl.data.cells import plain
-from lossctl.data.chunks import Chunk, Column, Piece, Reading, Task, read_chunks, tasks
+from lossctl.data.chunks import Chunk, read_chunks
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.data.joined import Pairs
 from lossctl.data.joining import refusal
 from lossctl.data.keys import lasting_hashes
 from lossctl.data.ordered import OutOfOrder
 from lossctl.data.pairing import Pairing
+from lossctl.data.reading import Column, Reading
+from lossctl.data.tasks import Piece, Task, tasks
 from lossctl.engines.local import Stopped, run
 from lossctl.errors import LossctlError
 from lossctl.losses import Ragged, Spec

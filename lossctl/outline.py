@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lossctl.data.binding import USUAL, Choices, Slot
-from lossctl.data.chunks import Task, tasks
 from lossctl.data.grouped import GroupedSource
 from lossctl.data.source import Source
+from lossctl.data.tasks import Task, tasks
 from lossctl.losses import Role, Spec
 from lossctl.plan import Plan
 

@@ -10,11 +10,11 @@ from functools import partial
 from lossctl import __version__
 from lossctl.checks import Check, Nonfinite, find_checks
 from lossctl.data.binding import Binding, Choices, Slot, bind, find_columns, is_stacked
-from lossctl.data.chunks import MEMORY, Column, Missing, Nulls, Pairing, Reading
 from lossctl.data.derived import column_of
 from lossctl.data.grouped import GroupedSource
 from lossctl.data.keys import find_keys
 from lossctl.data.kinds import check_type
+from lossctl.data.reading import MEMORY, Column, Missing, Nulls, Pairing, Reading
 from lossctl.data.source import Source
 from lossctl.data.where import bind_where
 from lossctl.errors import UsageError

@@ -16,12 +16,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lossctl.data.chunks import Chunk, Task, tasks
+from lossctl.data.chunks import Chunk
 from lossctl.data.convert import take
 from lossctl.data.joining import refusal
 from lossctl.data.pairing import Pairing
 from lossctl.data.reordering import Reordering
 from lossctl.data.sinks import array_of, form_of, is_flat, record_batch
+from lossctl.data.tasks import Task, tasks
 from lossctl.engines.local import Stopped, run
 from lossctl.engines.ordered import run_in_order
 from lossctl.errors import Gathered, UsageError

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lossctl.data.cells import Cells
-from lossctl.data.chunks import Piece
 from lossctl.data.joined import Pairs
+from lossctl.data.tasks import Piece
 from lossctl.losses import Spec
 from lossctl.plan import Policies, Settings
 from lossctl.sensitivity import MOST

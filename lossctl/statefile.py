@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from lossctl import __version__
-from lossctl.data.chunks import Piece
 from lossctl.data.derived import Derived
 from lossctl.data.joined import Pairs
 from lossctl.data.source import Source
+from lossctl.data.tasks import Piece
 from lossctl.errors import InputError, LossctlError, Place, SeveralErrors, SpecError
 from lossctl.losses import Loss, parse
 from lossctl.plan import Policies, Settings

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.chunks import Piece
+from lossctl.data.tasks import Piece
 from lossctl.errors import DomainError, InputError, Place
 from lossctl.losses import Role, Spec
 from lossctl.plan import Policies, Settings

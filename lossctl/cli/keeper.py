@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lossctl.cli.output import check_writable, write_whole
-from lossctl.data.chunks import tasks
+from lossctl.data.tasks import tasks
 from lossctl.errors import UsageError
 from lossctl.plan import Plan
 from lossctl.state import State, empty_state

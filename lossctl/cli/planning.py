@@ -115,11 +115,11 @@ def ask(
     """
     from lossctl.checks import Nonfinite
     from lossctl.data.binding import Choices
-    from lossctl.data.chunks import Missing, Nulls
     from lossctl.data.columns import check_named
     from lossctl.data.derived import column_of, parse_slicing
     from lossctl.data.grouped import group_files
     from lossctl.data.keys import Duplicates, find_keys
+    from lossctl.data.reading import Missing, Nulls
     from lossctl.data.source import open_sources
     from lossctl.engines.local import usable_cores
     from lossctl.losses import parse

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lossctl.checks import Check, find_checks
 from lossctl.data.binding import Binding, Choices, Slot, bind, is_output, is_stacked
-from lossctl.data.chunks import Column, Reading
+from lossctl.data.reading import Column, Reading
 from lossctl.data.source import Source
 from lossctl.errors import ColumnError, Gathered, UsageError
 from lossctl.losses import Spec

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from lossctl.compare.plan import ComparisonPlan
 from lossctl.compare.units import has_units, unit_ids
-from lossctl.data.chunks import Chunk, Piece, Task
+from lossctl.data.chunks import Chunk
 from lossctl.data.joined import Pairs
+from lossctl.data.tasks import Piece, Task
 from lossctl.engines.local import Stopped
 from lossctl.evaluate import Progress, RowNames, each_chunk, faults_kept, labels_seen, take_in
 from lossctl.losses import Spec

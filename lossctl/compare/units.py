@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from lossctl.compare.plan import ComparisonPlan
-from lossctl.data.chunks import Chunk, Column, Task, place_of
+from lossctl.data.chunks import Chunk
 from lossctl.data.convert import RowError
 from lossctl.data.ids import first_null, hashed, in_order
+from lossctl.data.reading import Column
+from lossctl.data.tasks import Task, place_of
 from lossctl.errors import DomainError, MissingValueError, Place
 from lossctl.stats.bootstrap import buckets
 from lossctl.stats.fingerprint import mix

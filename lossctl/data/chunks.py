@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,121 +16,19 @@ from lossctl.data.cells import Cells
 from lossctl.data.comparing import TextError
 from lossctl.data.convert import RowError, take, to_values
 from lossctl.data.faults import Fault
+from lossctl.data.in_step import in_step
 from lossctl.data.joined import Joined, Origin, Pairs
-from lossctl.data.keys import Key, MissingKeyError, to_key
-from lossctl.data.pruning import prune
-from lossctl.data.source import Fragment, How, Source, Wanted, format_of, locate
+from lossctl.data.keys import MissingKeyError, to_key
+from lossctl.data.reading import Column, Reading
+from lossctl.data.source import format_of
+from lossctl.data.tasks import Task
 from lossctl.data.where import Where
-from lossctl.errors import DomainError, MissingValueError, PairingError, Place
-from lossctl.record import record
+from lossctl.errors import DomainError, MissingValueError
 from lossctl.stats.extremes import Row
 from lossctl.stats.segments import Segments
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
-Nulls = Literal["error", "drop"]
-Piece = tuple[str, int, int]
-"""File, start and stop of a fragment."""
-Pairing = Literal["one file", "position", "populations", "key"]
-Missing = Literal["error", "drop"]
-MEMORY = 512 << 20
-Column = tuple[int, str]
-"""Number of a source, and the name of a column in it."""
-
-
-@record
-class Reading:
-    """What to read, decided once before any row is: small and picklable."""
-
-    sources: tuple[Source, ...]
-    pairing: Pairing
-    slots: tuple[Slot, ...]
-    nulls: Nulls
-    rows: int
-    """Rows a chunk holds at most."""
-    shared: tuple[str, ...] = ()
-    """Columns that several files hold and that must be equal row by row."""
-    cells: tuple[Column, ...] = ()
-    """Columns that rows are sliced by."""
-    carried: tuple[Column, ...] = ()
-    """Columns that are handed on beside the values, unconverted."""
-    as_numbers: frozenset[Column] = frozenset()
-    """Carried columns that a format without types reads as numbers; it reads others as text."""
-    weight: Slot | None = None
-    """The column of the rows' weights."""
-    keys: tuple[Key, ...] = ()
-    """The columns that rows are paired by."""
-    missing: Missing = "error"
-    """What to do about keys that not every source has."""
-    min_match_rate: float = 0.0
-    """Least share of the distinct keys that every source must have."""
-    where: Where | None = None
-    """The filter of the rows to keep."""
-    fingerprinted: tuple[Slot, ...] | None = None
-    """The slots whose values tell rows apart for the fingerprint; None for no fingerprint."""
-    memory: int = MEMORY
-    """Bytes that pairing by key holds at most; what is more goes to temporary files."""
-    temp_dir: str | None = None
-    """Where those are; None for the system's folder."""
-
-    @property
-    def numbers(self) -> tuple[Slot, ...]:
-        """The slots that are read from the files as numbers, that of the weights last."""
-        return self.slots if self.weight is None else (*self.slots, self.weight)
-
-    def wanted(self, source: int) -> Wanted:
-        """Give the columns to read from one source, and how."""
-        keys: dict[str, How] = dict.fromkeys((key.names[source] for key in self.keys), "key")
-        return self.values_wanted(source) | keys
-
-    def values_wanted(self, source: int) -> dict[str, How]:
-        """Give the columns that are more than keys, and how to read them."""
-        wanted: dict[str, How] = {}
-        for column in self.carried:
-            if self._is_of(column, source):
-                wanted[column[1]] = "number" if column in self.as_numbers else "text"
-        for column in self.cells:
-            if self._is_of(column, source) and wanted.get(column[1]) != "text":
-                wanted[column[1]] = "category"
-        for column, how in {} if self.where is None else self.where.wanted.items():
-            if self._is_of(column, source):
-                wanted.setdefault(column[1], how)
-        names = self.sources[source].names
-        wanted |= dict.fromkeys((name for name in self.shared if name in names), "text")
-        for slot in self.numbers:
-            if slot.source == source or self._stacked:
-                how = "category" if slot.kind in ("class", "positive") else "number"
-                wanted |= dict.fromkeys(slot.columns, how)
-        return wanted
-
-    @property
-    def _stacked(self) -> bool:
-        return self.pairing == "populations"
-
-    def _is_of(self, column: Column, source: int) -> bool:
-        """Tell whether a column is read from a source; populations read it from every one."""
-        return column[0] == source or self._stacked
-
-
-@record
-class Task:
-    """One independent piece of work: a fragment, or one of each file to be read in step."""
-
-    number: int
-    """Position among the tasks, in row order."""
-    fragments: tuple[Fragment, ...]
-    source: int = 0
-    """The source of a single fragment."""
-    joined: Callable[[], Iterator[Joined]] | None = None
-    """Gives rows of all fragments paired by key; None where they come in step."""
-    excluded: bool = False
-    """Whether the filter keeps none of its rows, so that they need not be read."""
-
-    @property
-    def piece(self) -> Piece:
-        """Name the piece of the first file that the task reads."""
-        fragment = self.fragments[0]
-        return fragment.source.path, fragment.start, fragment.stop
 
 
 @dataclass
@@ -230,64 +128,6 @@ class Chunk:
         }
 
 
-def tasks(reading: Reading, *, in_order: bool) -> list[Task]:
-    """Cut the work into tasks; ``in_order`` reads whole files by the slow road.
-
-    Rows that are paired by key are one task, which `lossctl.data.pairing` cuts further.
-
-    Raises
-    ------
-    PairingError
-        Two files that know their rows differ in their number.
-
-    """
-    sources = reading.sources
-    if reading.pairing in ("one file", "populations"):
-        found = fragment_tasks(reading, in_order=in_order)
-        return _pruned(found, reading.where, in_order=in_order)
-    rows = {source.rows for source in sources}
-    if None in rows or in_order or reading.pairing == "key":
-        return [Task(0, tuple(format_of(s.format).whole(s) for s in sources))]
-    if len(rows) > 1:
-        raise _unequal(sources, [source.rows or 0 for source in sources])
-    found, start = [], 0
-    for number, cut in enumerate(_pieces(sources[0], in_order=False)):
-        stop = start + cut.stop - cut.start
-        others = (Fragment(other, start, stop) for other in sources[1:])
-        found.append(Task(number, (cut, *others)))
-        start = stop
-    return _pruned(found, reading.where, in_order=in_order)
-
-
-def _pruned(work: list[Task], where: Where | None, *, in_order: bool) -> list[Task]:
-    """Set apart the rows of which the files themselves say that the filter keeps none."""
-    if where is None or in_order:
-        return work
-    cut = [
-        Task(0, fragments, task.source, excluded=excluded)
-        for task in work
-        for fragments, excluded in prune(task.fragments, task.source, where)
-    ]
-    return [replace(task, number=number) for number, task in enumerate(cut)]
-
-
-def fragment_tasks(reading: Reading, *, in_order: bool) -> list[Task]:
-    """Give a task for every fragment of every source."""
-    pieces = [
-        (fragment, number)
-        for number, source in enumerate(reading.sources)
-        for fragment in _pieces(source, in_order=in_order)
-    ]
-    return [Task(i, (fragment,), source) for i, (fragment, source) in enumerate(pieces)]
-
-
-def _pieces(source: Source, *, in_order: bool) -> list[Fragment]:
-    forms = [(format_of(part.format), part) for part in source.parts]
-    if in_order:
-        return [form.whole(part) for form, part in forms]
-    return [piece for form, part in forms for piece in form.split(part)]
-
-
 def read_chunks(task: Task, reading: Reading, cells: Cells) -> Iterator[Chunk]:
     """Read a task's rows as chunks and number their cells; faults are noted, not raised.
 
@@ -308,12 +148,12 @@ def read_chunks(task: Task, reading: Reading, cells: Cells) -> Iterator[Chunk]:
         format_of(fragment.source.format).read(fragment, reading.wanted(number), reading.rows)
         for number, fragment in enumerate(task.fragments, start=task.source)
     ]
+    sources = [fragment.source for fragment in task.fragments]
+    alone = ((batch,) for batch in streams[0])
     first_row = 0
-    for batches in streams[0:1] if len(streams) == 1 else [_in_step(streams, task)]:
-        for batch in batches:
-            parts = batch if isinstance(batch, tuple) else (batch,)
-            yield _chunk(task, reading, parts, first_row, cells)
-            first_row += parts[0].num_rows
+    for parts in alone if len(streams) == 1 else in_step(streams, sources):
+        yield _chunk(task, reading, parts, first_row, cells)
+        first_row += parts[0].num_rows
 
 
 def _joined_chunks(task: Task, reading: Reading, joined: Joined, cells: Cells) -> Iterator[Chunk]:
@@ -475,52 +315,3 @@ def _missing_value(slot: Slot, batches: Sequence[pa.RecordBatch], missing: Mask)
         "the value is missing",
         "--nulls drop leaves such rows out and counts them",
     )
-
-
-def _in_step(
-    streams: Sequence[Iterator[pa.RecordBatch]], task: Task
-) -> Iterator[tuple[pa.RecordBatch, ...]]:
-    """Cut the batches of several streams to the same rows."""
-    heads: list[pa.RecordBatch | None] = [None] * len(streams)
-    done = 0
-    while True:
-        for i, stream in enumerate(streams):
-            head = heads[i]
-            while head is None or not head.num_rows:
-                head = next(stream, None)
-                if head is None:
-                    break
-            heads[i] = head
-        filled = [head for head in heads if head is not None]
-        if not filled:
-            return
-        if len(filled) < len(streams):
-            sources = [fragment.source for fragment in task.fragments]
-            counts = [
-                done + _remaining(head, stream) for head, stream in zip(heads, streams, strict=True)
-            ]
-            raise _unequal(sources, counts)
-        rows = min(head.num_rows for head in filled)
-        yield tuple(head.slice(0, rows) for head in filled)
-        heads = [head.slice(rows) for head in filled]
-        done += rows
-
-
-def _remaining(head: pa.RecordBatch | None, stream: Iterator[pa.RecordBatch]) -> int:
-    rest: int = sum(batch.num_rows for batch in stream)
-    return rest if head is None else rest + int(head.num_rows)
-
-
-def _unequal(sources: Sequence[Source], counts: Sequence[int]) -> PairingError:
-    told = " and ".join(f"{s.path} {n} rows" for s, n in zip(sources, counts, strict=True))
-    return PairingError(
-        f"the files pair row by row but differ in length: {told}",
-        hint="both files need the same rows in the same order",
-    )
-
-
-def place_of(task: Task, row: int, part: int = 0, column: str | None = None) -> Place:
-    """Give the place of a task's row in the file, counted from 1."""
-    fragment = task.fragments[part]
-    path, number = locate(fragment, row)
-    return Place(path, number + 1, column)

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lossctl.data.chunks import Reading, Task
 from lossctl.data.convert import RowError
 from lossctl.data.joined import Joined, Numbers, Origin, Pairs, RowNumbers
 from lossctl.data.keys import MissingKeyError, codes, is_integer_inside, to_key
 from lossctl.data.matching import Match, match
 from lossctl.data.partitions import ROW, Part, take_values
+from lossctl.data.reading import Reading
 from lossctl.data.source import Fragment, locate
+from lossctl.data.tasks import Task
 from lossctl.errors import DomainError, LossctlError, MissingValueError, PairingError, Place
 from lossctl.stats.tally import Rows
 

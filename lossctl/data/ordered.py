@@ -14,12 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lossctl.data import buffers
-from lossctl.data.chunks import Reading, Task
 from lossctl.data.joined import Joined, Numbers, RowNumbers
 from lossctl.data.joining import join, keys_of, with_keys
 from lossctl.data.keys import as_integers, is_integer_inside
 from lossctl.data.partitions import Part
+from lossctl.data.reading import Reading
 from lossctl.data.source import format_of
+from lossctl.data.tasks import Task
 from lossctl.errors import LossctlError
 
 Integers = npt.NDArray[np.int64]

@@ -16,14 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lossctl.data.chunks import Reading, Task, fragment_tasks
 from lossctl.data.joined import Joined, Numbers
 from lossctl.data.joining import is_direct, join, keys_of, with_keys
 from lossctl.data.keys import as_integers, hash_of_keys
 from lossctl.data.matching import spread
 from lossctl.data.ordered import may_be_ordered, merge_in_order
 from lossctl.data.partitions import Partitions
+from lossctl.data.reading import Reading
 from lossctl.data.source import format_of
+from lossctl.data.tasks import Task, fragment_tasks
 
 Stopped = Callable[[], bool]
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from lossctl.compare import ComparisonPlan
 from lossctl.data.binding import Slot
-from lossctl.data.chunks import Piece, Task
 from lossctl.data.joined import Pairs
+from lossctl.data.tasks import Piece, Task
 from lossctl.engines.local import Stopped
 from lossctl.errors import LossctlError, UsageError
 from lossctl.evaluate import collect, each_chunk, faults_kept, take_in

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from lossctl.cli.main import main
-from lossctl.data.chunks import Reading, Task, tasks
+from lossctl.data.reading import Reading
+from lossctl.data.tasks import Task, tasks
 from lossctl.errors import Exit
 from lossctl.statefile import load
 

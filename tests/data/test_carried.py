@@ -15,8 +15,9 @@ import pytest
 from lossctl.checks import apply_policies
 from lossctl.data.binding import Choices
 from lossctl.data.cells import Cells
-from lossctl.data.chunks import Chunk, read_chunks, tasks
+from lossctl.data.chunks import Chunk, read_chunks
 from lossctl.data.source import open_source
+from lossctl.data.tasks import tasks
 from lossctl.errors import ColumnError
 from lossctl.losses import parse
 from lossctl.plan import Plan, Policies, make_plan

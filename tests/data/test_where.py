@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lossctl.data.binding import Choices
-from lossctl.data.chunks import tasks
 from lossctl.data.source import open_source
+from lossctl.data.tasks import tasks
 from lossctl.data.where import bind_where, parse
 from lossctl.errors import ColumnError, DomainError, InputError, LossctlError, UsageError
 from lossctl.evaluate import evaluate, make_plan

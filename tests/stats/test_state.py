@@ -14,8 +14,8 @@ import pytest
 
 from lossctl.data import blocks
 from lossctl.data.binding import Choices
-from lossctl.data.chunks import tasks
 from lossctl.data.source import open_source
+from lossctl.data.tasks import tasks
 from lossctl.evaluate import measure
 from lossctl.losses import parse
 from lossctl.plan import Plan, Policies, make_plan
