@@ -26,9 +26,8 @@ from lossctl.data.source import Source, open_source
 from lossctl.engines.local import usable_cores
 from lossctl.errors import Gathered, UsageError
 from lossctl.evaluate import evaluate as evaluate_plan
-from lossctl.evaluate import make_plan
 from lossctl.losses import Loss, Spec, parse
-from lossctl.plan import Policies
+from lossctl.plan import Policies, make_plan
 from lossctl.report import Report
 from lossctl.score import Emit, Scoring
 from lossctl.score import score as score_plan

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.collect import Progress, each_chunk, faults_kept
 from lossctl.data.chunks import Chunk
 from lossctl.data.convert import take
 from lossctl.data.joining import refusal
@@ -26,8 +27,8 @@ from lossctl.data.tasks import Task, tasks
 from lossctl.engines.local import Stopped, run
 from lossctl.engines.ordered import run_in_order
 from lossctl.errors import Gathered, UsageError
-from lossctl.evaluate import Progress, each_chunk, faults_kept, measure_chunk
 from lossctl.losses import Ragged, Spec
+from lossctl.measure import measure_chunk
 from lossctl.plan import Plan, rows_of_chunk
 from lossctl.record import record
 from lossctl.state import State, empty_state

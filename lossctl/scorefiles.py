@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lossctl.collect import Progress
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.data.sinks import Sink, footer, open_sink
 from lossctl.errors import LossctlError, OutputError, Place
-from lossctl.evaluate import Progress
 from lossctl.score import Scoring, score
 from lossctl.state import State, empty_state
 from lossctl.statefile import Saved, StateError, dump, loads, report_of, stamped_inputs

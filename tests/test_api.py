@@ -303,8 +303,8 @@ lossctl.evaluate([1.0], [2.0], losses="mse").to_json()
 assert "pandas" not in sys.modules
 import lossctl.evaluate
 assert callable(lossctl.evaluate), "the module of that name hides the function"
-from lossctl.evaluate import make_plan
-assert callable(make_plan)
+from lossctl.evaluate import measure_all
+assert callable(measure_all)
 try:
     lossctl.nope
 except AttributeError as error:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from functools import partial
 
 from lossctl import __version__
+from lossctl.collect import Progress, collect
 from lossctl.compare.explain import explanations
 from lossctl.compare.judge import Subject, differences, leaderboards, subjects
 from lossctl.compare.plan import ComparisonPlan
 from lossctl.compare.state import empty_comparison, measure
 from lossctl.comparison import Comparison, Difference
-from lossctl.evaluate import Progress, collect
 from lossctl.report import Rows
 from lossctl.statefile import inputs_of
 from lossctl.summarise import Places, absent_labels, account

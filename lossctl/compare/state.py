@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.collect import Progress, each_chunk, faults_kept
 from lossctl.compare.plan import ComparisonPlan
 from lossctl.compare.units import has_units, unit_ids
 from lossctl.data.chunks import Chunk
 from lossctl.data.joined import Pairs
 from lossctl.data.tasks import Piece, Task
 from lossctl.engines.local import Stopped
-from lossctl.evaluate import Progress, RowNames, each_chunk, faults_kept, labels_seen, take_in
 from lossctl.losses import Spec
+from lossctl.measure import RowNames, labels_seen, take_in
 from lossctl.state import State, empty_state
 from lossctl.stats.paired import Paired
 from lossctl.stats.segments import Segments

@@ -18,17 +18,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lossctl.collect import collect, each_chunk, faults_kept
 from lossctl.compare import ComparisonPlan
 from lossctl.data.binding import Slot
 from lossctl.data.joined import Pairs
 from lossctl.data.tasks import Piece, Task
 from lossctl.engines.local import Stopped
 from lossctl.errors import LossctlError, UsageError
-from lossctl.evaluate import collect, each_chunk, faults_kept, take_in
 from lossctl.gates.baseline import Amount, Change, Fault, Numbers, Summarised, key_of
 from lossctl.gates.checks import CHANGES, Check
 from lossctl.gates.judge import LEVEL, judge
 from lossctl.losses import Spec
+from lossctl.measure import take_in
 from lossctl.plan import Plan
 from lossctl.record import record
 from lossctl.report import Report, Result, Rows

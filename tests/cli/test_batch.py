@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 
 import pytest
 
+from lossctl import collect
 from lossctl.errors import Exit
 
 Call = Callable[..., tuple[int, str, str]]
 
-EVALUATE = importlib.import_module("lossctl.evaluate")
-"""The module; the package has a function of that name."""
 PATTERN = ("preds/{model}/{day}.csv", "--targets", "truth/{day}.csv")
 JSON = ("-q", "-f", "json")
 
@@ -307,13 +305,13 @@ def test_a_batch_goes_on_from_its_states(
     _rewrite_broken()
     expected = call("batch", *PATTERN, "-l", "mae", *JSON)[1]
     read = []
-    read_chunks = EVALUATE.read_chunks
+    read_chunks = collect.read_chunks
 
     def noted(task: Any, *rest: Any) -> Any:
         read.append(task.piece[0])
         return read_chunks(task, *rest)
 
-    monkeypatch.setattr(EVALUATE, "read_chunks", noted)
+    monkeypatch.setattr(collect, "read_chunks", noted)
     status, out, _ = call("batch", *PATTERN, "-l", "mae", *keep, "--resume", *JSON)
     assert status == Exit.DONE
     assert sorted(read) == ["preds/fair/d2.csv", "preds/good/d1.csv", "preds/poor/d0.csv"]

@@ -35,10 +35,11 @@ from lossctl.cli.main import main
 from lossctl.data import csv, blocks
 
 evaluate = importlib.import_module("lossctl.evaluate")
+measuring = importlib.import_module("lossctl.measure")
 task_rows, checkpoint, told, killed_at, pause = (float(text) for text in sys.argv[1:6])
 csv.RANGE_BYTES, blocks.FRAGMENT_ROWS = int(13 * task_rows), int(task_rows)
 evaluate.CHECKPOINT_S = checkpoint
-measure = evaluate.measure_chunk
+measure = measuring.measure_chunk
 program, chunks = os.getpid(), 0
 
 def measured(*arguments):
@@ -51,7 +52,7 @@ def measured(*arguments):
         os.write(int(told), b"%d\\n" % arguments[2].read)
     time.sleep(pause)
 
-evaluate.measure_chunk = measured
+measuring.measure_chunk = measured
 sys.argv[1:] = sys.argv[6:]
 main()
 """

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lossctl import collect
 from lossctl.cli.main import main
 from lossctl.data.reading import Reading
 from lossctl.data.tasks import Task, tasks
@@ -191,7 +192,7 @@ def test_resume_of_a_finished_run_reports_it_again(
     """Without reading a row, and the state stays as it was."""
     expected = run("eval", "x.csv", *OPTIONS)
     before = Path(states[0]).read_bytes()
-    monkeypatch.setattr(EVALUATE, "read_chunks", None)
+    monkeypatch.setattr(collect, "read_chunks", None)
     assert run("eval", "x.csv", *OPTIONS, "--state-out", states[0], "--resume") == expected
     assert Path(states[0]).read_bytes() == before
 
@@ -250,7 +251,7 @@ def test_what_the_slow_road_has_read_is_not_put_together_with_pieces(
     assert run("eval", "quoted.csv", *OPTIONS, *keep) == expected
     assert run("eval", "quoted.csv", *OPTIONS, *keep, "--resume") == expected
     with monkeypatch.context() as patch:
-        patch.setattr(EVALUATE, "tasks", interrupt_the_slow_road)
+        patch.setattr(collect, "tasks", interrupt_the_slow_road)
         interrupted = run("eval", "quoted.csv", *OPTIONS, *keep, "--resume", "--jobs", "1")
     assert interrupted == (Exit.INTERRUPTED, "", "")
     saved = load("quoted.state")

@@ -27,20 +27,18 @@ ROWS = 60_000
 SLOW = """
 import os, sys, time
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-import lossctl.evaluate
+import lossctl.measure
 from lossctl.cli.main import main
 from lossctl.data import csv, blocks
 
-evaluate = sys.modules["lossctl.evaluate"]  # the package has a function of that name
-
 csv.RANGE_BYTES, blocks.FRAGMENT_ROWS = 1 << 16, 10_000
-measure = evaluate.measure_chunk
+measure = lossctl.measure.measure_chunk
 
 def measured(*arguments):
     measure(*arguments)
     time.sleep(0.1)
 
-evaluate.measure_chunk = measured
+lossctl.measure.measure_chunk = measured
 main()
 """
 """The program with small tasks and a rest after each chunk, so that a bar has time to be drawn."""

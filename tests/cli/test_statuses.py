@@ -134,9 +134,9 @@ def test_an_unforeseen_exception_is_owned_up_to(good: str) -> None:
 
 def test_a_file_that_goes_away_while_it_is_read_is_no_bug(good: str) -> None:
     planted = (
-        "import os, sys; from lossctl.cli.main import main; import lossctl.evaluate;"
-        "e = sys.modules['lossctl.evaluate']; tasks = e.tasks;"
-        "e.tasks = lambda *a, **k: (tasks(*a, **k), os.remove(sys.argv[2]))[0];"
+        "import os, sys; from lossctl.cli.main import main; import lossctl.collect as c;"
+        "tasks = c.tasks;"
+        "c.tasks = lambda *a, **k: (tasks(*a, **k), os.remove(sys.argv[2]))[0];"
         "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", planted, "eval", good, "-l", "mse"]

@@ -12,8 +12,9 @@ import pytest
 
 from lossctl.data.binding import Choices
 from lossctl.data.source import open_sources
-from lossctl.evaluate import Policies, evaluate, make_plan
+from lossctl.evaluate import evaluate
 from lossctl.losses import parse
+from lossctl.plan import Policies, make_plan
 from lossctl.report import Report
 
 Evaluate = Callable[..., Report]

@@ -24,9 +24,9 @@ from lossctl.data.binding import Choices
 from lossctl.data.derived import PARTS, Derived, parse_slicing
 from lossctl.data.source import open_source
 from lossctl.errors import DomainError, Exit, UsageError
-from lossctl.evaluate import evaluate, make_plan
+from lossctl.evaluate import evaluate
 from lossctl.losses import parse
-from lossctl.plan import Policies
+from lossctl.plan import Policies, make_plan
 from lossctl.report import Report
 from lossctl.statefile import Saved, dump, load, report_of
 

@@ -22,9 +22,9 @@ from lossctl.data.source import open_source
 from lossctl.data.tasks import tasks
 from lossctl.data.where import bind_where, parse
 from lossctl.errors import ColumnError, DomainError, InputError, LossctlError, UsageError
-from lossctl.evaluate import evaluate, make_plan
+from lossctl.evaluate import evaluate
 from lossctl.losses import parse as parse_specs
-from lossctl.plan import Plan, Policies
+from lossctl.plan import Plan, Policies, make_plan
 from lossctl.report import Report
 
 ROWS = 8

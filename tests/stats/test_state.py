@@ -16,8 +16,8 @@ from lossctl.data import blocks
 from lossctl.data.binding import Choices
 from lossctl.data.source import open_source
 from lossctl.data.tasks import tasks
-from lossctl.evaluate import measure
 from lossctl.losses import parse
+from lossctl.measure import measure
 from lossctl.plan import Plan, Policies, make_plan
 from lossctl.state import State, empty_state
 from lossctl.stats.tally import KINDS
