@@ -1,8 +1,9 @@
 """Scores: the loss of every row, its slope and its bend, in the order of the input.
 
 One row in is one row out: a row that the policies drop, or that is not of a loss's population, has
-null there. The report of the run comes from the same pass. Rows that are paired by key come in the
-order of the first file; those without a match are left out, where the policies let them be missing.
+null there. The report of the run comes from the same pass. Rows that a filter leaves out are not
+written; the others keep their numbers. Rows that are paired by key come in the order of the first
+file; those without a match are left out, where the policies let them be missing.
 """
 
 from __future__ import annotations
@@ -152,10 +153,10 @@ def score(
             if progress is not None:
                 progress.merged(state)
             continue
-        rows, columns = part
-        numbers = np.arange(before + 1, before + rows + 1)
+        rows, batch = part
+        if batch.num_rows:
+            write(_numbered(batch, before))
         before += rows
-        write(record_batch({ROW: array_of(numbers, None), **columns}))
     return state
 
 
@@ -191,8 +192,8 @@ def _score_by_key(
                 for number, part in enumerate(_score_task(scoring, task, stopped, progress)):
                     if isinstance(part, State):
                         found = part
-                    else:
-                        scored.add((task.number, number), record_batch(part[-1]))
+                    elif part[-1].num_rows:
+                        scored.add((task.number, number), part[-1])
                 return found
 
             for part in run(work, step, jobs):
@@ -200,49 +201,59 @@ def _score_by_key(
             if error := refusal(state.pairs, reading):
                 raise error
             for batch in scored.batches():
-                numbers = np.asarray(batch.column(0)) + 1
-                write(batch.set_column(0, ROW, array_of(numbers, None)))
+                write(_numbered(batch, 0))
     return state
+
+
+def _numbered(batch: Any, before: int) -> Any:
+    """Count the rows from 1, and those before them along."""
+    numbers = np.asarray(batch.column(0)) + (before + 1)
+    return batch.set_column(0, ROW, array_of(numbers, None))
 
 
 def _score_task(
     scoring: Scoring, task: Task, stopped: Stopped, progress: Progress | None
-) -> Iterator[State | tuple[int, dict[str, Any]]]:
-    """Give the columns of each chunk, and the state of the task at its end."""
+) -> Iterator[State | tuple[int, Any]]:
+    """Give rows read and rows to write of each chunk, and the state of the task at its end."""
     plan = scoring.plan
     state = empty_state(plan.settings)
     state.read[task.piece] = 0
     for chunk in each_chunk(plan, task, stopped, state):
-        # As they are read, before rows are dropped and arranged.
+        # As they are read, before rows are dropped and arranged: the filter alone has been at them.
+        written = None if chunk.kept is None else np.flatnonzero(chunk.kept)
         kept = zip(scoring.kept, plan.kept, strict=True)
-        columns = _origin(scoring, chunk)
+        columns = _origin(scoring, chunk, written)
         columns |= {name: chunk.carried[column] for name, column in kept}
         with faults_kept(chunk, state), np.errstate(all="ignore"):  # infinities are counted
-            columns |= _computed(scoring, task, chunk, state)
+            columns |= _computed(scoring, task, chunk, state, written)
         if state.pairs.fault is None:
-            yield chunk.read, columns
+            yield chunk.read, record_batch(columns)
         if progress is not None:
             progress.advance(chunk.read)
     yield state
 
 
-def _origin(scoring: Scoring, chunk: Chunk) -> dict[str, Any]:
-    """Give number and key of rows that come in no order: the number within the first source."""
+def _origin(scoring: Scoring, chunk: Chunk, written: Indices | None) -> dict[str, Any]:
+    """Number rows from 0 within the chunk; those with keys within the first source."""
+    places = np.arange(chunk.read) if written is None else written
     if chunk.origin is None:
-        return {}
-    numbers = chunk.origin.rows(np.arange(chunk.read))
-    keys = zip(scoring.keys, chunk.origin.keys, strict=True)
-    return {ROW: array_of(numbers, None), **dict(keys)}
+        return {ROW: array_of(places, None)}
+    found = {ROW: array_of(chunk.origin.rows(places), None)}
+    for name, key in zip(scoring.keys, chunk.origin.keys, strict=True):
+        found[name] = key if written is None else key.take(array_of(written, None))
+    return found
 
 
-def _computed(scoring: Scoring, task: Task, chunk: Chunk, state: State) -> dict[str, Any]:
+def _computed(
+    scoring: Scoring, task: Task, chunk: Chunk, state: State, written: Indices | None
+) -> dict[str, Any]:
     """Tally a chunk and give its losses and their derivatives as Arrow arrays, by name."""
     found: dict[str, Any] = {}
 
     def scored(
         spec: Spec, values: Mapping[str, Any], shown: Array, counted: Indices | None
     ) -> None:
-        place = _Places(chunk, counted)
+        place = _Places(chunk, written, counted)
         names = scoring.names(spec)
         for what in scoring.emit:
             if what == "loss":
@@ -272,18 +283,23 @@ class _Places:
     """Where the rows of a chunk's arrays stood when they were read."""
 
     chunk: Chunk
+    written: Indices | None
+    """The places of the rows that are written; None for all."""
     counted: Indices | None
     """The rows that belong to the loss's population; None for all."""
 
     def spread(self, values: Any) -> Any:
         """Bring rows back to where they stood, with null where there is none."""
         chunk, rows = self.chunk, self.chunk.rows
-        if chunk.kept is None and chunk.order is None and self.counted is None:
+        total = chunk.read if self.written is None else len(self.written)
+        if rows == total and chunk.order is None and self.counted is None:
             return array_of(values, None)
         present = np.arange(rows) if self.counted is None else self.counted
-        places = np.zeros(chunk.read, dtype=np.intp)
-        missing = np.ones(chunk.read, dtype=np.bool_)
+        places = np.zeros(total, dtype=np.intp)
+        missing = np.ones(total, dtype=np.bool_)
         where = chunk.places(present)
+        if self.written is not None:
+            where = np.searchsorted(self.written, where)
         places[where], missing[where] = present, False
         if not rows:
             values = _one_row_like(values)

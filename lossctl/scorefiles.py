@@ -68,10 +68,11 @@ def finished_scores(scoring: Scoring, path: Path) -> Saved | None:
 
 
 def _rows(state: State) -> int:
-    """Give the rows of a file: of those that are paired by key the ones that have a match."""
+    """Give the rows of a file: those that the filter keeps, and that have a match by their key."""
+    left_out = state.dropped.get("filtered", Rows()).count
     if not state.pairs.read:
-        return sum(state.read.values())
-    return state.pairs.read[0] - state.pairs.unmatched.get(0, Rows()).count
+        return sum(state.read.values()) - left_out
+    return state.pairs.read[0] - state.pairs.unmatched.get(0, Rows()).count - left_out
 
 
 ANEW = "--overwrite makes it anew"

@@ -126,6 +126,80 @@ def test_the_rows_add_up_to_the_report_bit_for_bit(
     assert gaps == [row for row in range(ROWS) if row % 90 == 11]
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    "where",
+    ["n >= 333", "n < 250 or n > 480", "part == 1 and prediction is not null", "n == 500"],
+)
+def test_rows_that_a_filter_leaves_out_are_not_written(
+    score: Call, suffix: str, where: str
+) -> None:
+    """The others are those of a run without it, numbers included, and add up to the report."""
+    rows = table().append_column("n", pa.array(np.arange(ROWS))).drop_columns(["id"])
+    pq.write_table(rows, "rows.parquet", row_group_size=100)
+    rows.to_pandas().to_csv("rows.csv", index=False)
+    options = (f"rows.{suffix}", "-l", "mse,mbe", "--emit", "loss,grad", "--nulls", "drop")
+    options += ("--keep", "n", "--by", "part", "-o", "out.jsonl", "--overwrite")
+    score(*options)
+    every = Path("out.jsonl").read_text("utf-8").splitlines(keepends=True)
+    numbers = np.arange(ROWS)
+    mask = {
+        "n >= 333": numbers >= 333,
+        "n < 250 or n > 480": (numbers < 250) | (numbers > 480),
+        "n == 500": numbers == 500,
+    }.get(where, (numbers % 3 == 1) & (numbers % 90 != 11))
+    expected = "".join(every[row] for row in np.flatnonzero(mask))
+    for jobs, chunk in (("1", "1000"), ("2", "7"), ("3", "64")):
+        report = score(*options, "--where", where, "--jobs", jobs, "--chunk-rows", chunk)
+        assert Path("out.jsonl").read_text("utf-8") == expected
+        assert report["rows"]["dropped"]["filtered"]["count"] == ROWS - mask.sum()
+        losses = [json.loads(line)["mse"] for line in expected.splitlines()]
+        total = math.fsum(value for value in losses if value is not None)
+        assert report["results"][0]["sum"] == total
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("cross_entropy_logits", "-t", "class", "--emit", "loss,grad,hess"),
+        ("gan_generator_logits", "-p", "score_a", "-t", "real", "--emit", "loss,grad"),
+        ("triplet", "--col", "positive=good", "--col", "negative=bad", "--emit", "loss,grad"),
+    ],
+    ids=lambda told: told[0],
+)
+def test_lists_and_populations_go_with_a_filter(score: Call, told: tuple[str, ...]) -> None:
+    """A row keeps its lists, of whatever length, and one outside the population its null."""
+    rng = np.random.default_rng(3)
+    rows = {f"score_{name}": rng.normal(size=ROWS) for name in "abc"}
+    rows |= {"class": np.arange(ROWS) % 3, "real": np.arange(ROWS) % 2, "n": np.arange(ROWS)}
+    rows |= {name: [rng.normal(size=1 + r % k) for r in range(ROWS)] for name, k in LISTS.items()}
+    pq.write_table(pa.table(rows), "rows.parquet", row_group_size=100)
+    options = ("rows.parquet", "-l", *told, "-o", "out.parquet", "--overwrite")
+    score(*options)
+    every = pq.read_table("out.parquet")
+    score(*options, "--where", "n < 90 or n > 420 and class != 1", "--chunk-rows", "32")
+    n = np.arange(ROWS)
+    kept = (n < 90) | ((n > 420) & (n % 3 != 1))
+    assert pq.read_table("out.parquet").equals(every.filter(pa.array(kept)))
+
+
+LISTS = {"good": 4, "bad": 5}
+
+
+def test_a_filter_comes_before_everything_else(score: Call, refuse: Refuse) -> None:
+    """Gaps in rows that are left out are no error, and where none is left nothing is written."""
+    pq.write_table(table(), "rows.parquet")
+    score("rows.parquet", "-l", "mse", "-o", "out.csv", "--where", "prediction is not null")
+    assert [float(row) for row in read("out.csv")["row"]] == [
+        row + 1 for row in range(ROWS) if row % 90 != 11
+    ]
+    options = ("rows.parquet", "-l", "mse", "-o", "none.csv")
+    told = refuse(*options, "--where", "part > 2", status=Exit.UNMEASURABLE)
+    assert "filtered" in told
+    assert "no column 'nope'" in refuse(*options, "--where", "nope > 2")
+    assert not Path("none.csv").exists()
+
+
 def test_rows_are_counted_on_over_the_files_of_a_glob(score: Call) -> None:
     """So that no two rows have one number."""
     for name, rows in (("a", slice(0, 30)), ("b", slice(30, ROWS))):
@@ -318,6 +392,8 @@ def test_complete_files_are_left_alone_and_counted(score: Call, refuse: Refuse) 
     assert report == expected
     told = refuse(*TREE, "--resume", "--emit", "grad", status=Exit.UNMEASURABLE)
     assert "other columns" in told
+    told = refuse(*TREE, "--resume", "--where", "target > 0", status=Exit.UNMEASURABLE)
+    assert "differs from the one that left the state in where" in told
     other = ("preds", "labels", "-l", "mae", *TREE[4:], "--resume")
     assert "differs" in refuse(*other, status=Exit.UNMEASURABLE)
     for damaged in (before[:-50], b"", b"PAR1 and no more"):
@@ -329,6 +405,22 @@ def test_complete_files_are_left_alone_and_counted(score: Call, refuse: Refuse) 
     told = refuse(*TREE, "--resume", status=Exit.UNMEASURABLE)
     assert "changed since" in told
     assert score(*TREE, "--overwrite")["rows"]["read"] == 303
+
+
+def test_a_filtered_file_is_complete_by_the_rows_that_the_filter_keeps(
+    score: Call, refuse: Refuse
+) -> None:
+    """So it is left alone with the same filter, and refused with another one."""
+    write_tree()
+    filtered = (*TREE, "--where", "target > 0")
+    expected = score(*filtered)
+    stamps = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.parquet")}
+    report = score(*filtered, "--resume")
+    del report["run"], expected["run"]
+    assert report == expected
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    for other in (TREE, (*TREE, "--where", "target > 1")):
+        assert "in where: " in refuse(*other, "--resume", status=Exit.UNMEASURABLE)
 
 
 def test_a_folder_whose_files_have_no_partner_is_refused(refuse: Refuse) -> None:

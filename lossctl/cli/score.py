@@ -69,6 +69,7 @@ def score_files(
     nulls: opt.Nulls = "error",
     nonfinite: opt.Nonfinite = "error",
     by: opt.By = None,
+    where: opt.Where = None,
     weight: opt.Weight = None,
     key: opt.Keys = None,
     missing: opt.Missing = "error",
@@ -92,6 +93,8 @@ def score_files(
     column for each loss, named by its spec. A row that is left out of a loss has null there. With
     --emit grad,hess come the derivatives of the row's loss by the prediction, as SPEC.grad and
     SPEC.hess: a number, or a list for a role that is one.
+
+    Rows that --where leaves out are not written; the others keep their numbers.
 
     With --key rows are paired by key, whatever their order, and written in the order of
     PREDICTIONS with their keys; a row without a match is an error, or with --missing drop left out
@@ -141,6 +144,7 @@ def score_files(
             by=by,
             ci=ci,
             keep=opt.joined(keep),
+            where=where,
             weight=weight,
             keys=key,
             missing=missing,

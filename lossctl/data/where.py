@@ -9,6 +9,7 @@ neither true nor false, and only rows for which the whole is true are kept.
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -261,12 +262,15 @@ def _as_python(text: str) -> tuple[str, dict[str, str]]:
 
     def replaced(found: re.Match[str]) -> str:
         part = found[0]
-        if part.startswith("`"):
-            stand_in = f"_column_{len(names)}_"
-            names[stand_in] = part[1:-1].replace("``", "`")
-            return stand_in
         word = part.lower()
-        return CONSTANTS.get(word, word if word in WORDS else part)
+        if word in CONSTANTS or word in WORDS:
+            return CONSTANTS.get(word, word)
+        # Python's own words, such as class, are names like any other here.
+        if part.startswith("`") or keyword.iskeyword(part):
+            stand_in = f"_column_{len(names)}_"
+            names[stand_in] = part[1:-1].replace("``", "`") if part.startswith("`") else part
+            return stand_in
+        return part
 
     # Quoted texts are matched first, so that nothing inside them is touched.
     pattern = r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:``|[^`])+`|[^\W\d]\w*"

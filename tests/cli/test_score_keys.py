@@ -150,6 +150,31 @@ def test_rows_without_a_match_are_left_out_and_counted(memory: tuple[str, ...], 
     assert Path("out.parquet").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("memory", [(), SMALL], ids=["held", "spilled"])
+def test_a_filter_is_of_rows_that_are_paired(memory: tuple[str, ...], call: Call) -> None:
+    """By columns of either file; the rows that are left keep order and numbers of the first."""
+    predictions, targets = write_files("whole")
+    pq.write_table(targets.filter(pa.array(np.arange(ROWS) % 10 != 3)), "t.parquet")
+    files = ("score", "p.parquet", "t.parquet", *KEYED, "--missing", "drop", *memory)
+    options = (*files, "--keep", "target kept", "--emit", "loss,grad", "-o", "out.parquet")
+    assert call(*options)[0] == Exit.DONE
+    every = pq.read_table("out.parquet")
+    where = ("--where", "`target kept` >= 40000 and prediction > 0")
+    status, out, err = call(*options, *where, "--overwrite", "--jobs", "2", "--chunk-rows", "999")
+    assert status == Exit.DONE, err
+    prediction = np.asarray(predictions["prediction"])[np.asarray(every["row"]) - 1]
+    kept = (np.asarray(every["target kept"]) >= 40_000) & (prediction > 0)
+    found = pq.read_table("out.parquet")
+    assert found.equals(every.filter(pa.array(kept)))
+    report = json.loads(out)
+    assert report["rows"]["dropped"]["filtered"]["count"] == (~kept).sum()
+    assert math.fsum(found["mse"].to_pylist()) == report["results"][0]["sum"]
+    status, again, err = call(*options, *where, "--resume")
+    assert status == Exit.DONE, err
+    assert json.loads(again)["digest"] == report["digest"]
+    assert "in where: " in call(*options, "--resume")[2]
+
+
 def test_what_cannot_be_paired_writes_nothing(call: Call) -> None:
     """Repeated keys, a row that is wrong, and a key without a second file."""
     Path("t.csv").write_text("id,target\nb,1\na,2\nc,3\n", encoding="utf-8")

@@ -164,6 +164,15 @@ def test_names_that_are_no_words_stand_in_backticks() -> None:
     assert rows_kept("`and` in ('x == 1', 'NOT')", path) == [1]
 
 
+def test_words_of_python_alone_are_names_like_any_other() -> None:
+    """Only those that a filter has itself need backticks."""
+    path = write("rows.parquet", **{"class": [1, 2, 1], "from": ["a", "b", "class"]})
+    assert rows_kept("class == 1 and from != 'a'", path) == [2]
+    assert rows_kept("from in ('class', 'b') AND NOT `class` == 2", path) == [2]
+    with pytest.raises(UsageError, match="is no part of a filter|cannot read"):
+        rows_kept("class if from else class", path)
+
+
 @pytest.mark.parametrize(
     ("where", "message", "hint"),
     [
@@ -183,7 +192,7 @@ def test_names_that_are_no_words_stand_in_backticks() -> None:
         ("region.x == 'a'", "region.x is no part of a filter", "as in --where"),
         ("n in region", "region is no part of a filter", "as in --where"),
         ("n is 5", "5 is no part of a filter", "as in --where"),
-        ("lambda: 1", "is no part of a filter", "as in --where"),
+        ("lambda: 1", "cannot read", "as in --where"),
         ("5", "5 is no part of a filter", "as in --where"),
         ("n == 10**400", "is no part of a filter", "as in --where"),
         ("", "cannot read ''", "as in --where"),
