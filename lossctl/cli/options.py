@@ -230,7 +230,8 @@ Keep = Annotated[
     option(
         "--keep",
         metavar="COLUMNS",
-        help="Columns to show of single rows, such as a,b; repeatable.",
+        help="Columns to show of single rows, such as a,b; repeatable. CSV has no types: what no "
+        "loss reads as numbers is text.",
         autocompletion=complete_columns,
     ),
 ]
