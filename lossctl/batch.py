@@ -14,7 +14,8 @@ from lossctl.errors import LossctlError, SeveralErrors, SystemRefusal, UsageErro
 from lossctl.jobs import Job, labels_of
 from lossctl.plan import Settings
 from lossctl.record import record
-from lossctl.report import Batch, Failure, Report, Result
+from lossctl.report import Batch, Failure, Report
+from lossctl.results import Result
 from lossctl.state import State, empty_state
 from lossctl.summarise import absent_labels, account, summarise
 

@@ -1,4 +1,4 @@
-"""The comparison: plain frozen dataclasses, and their JSON form with its digest."""
+"""The comparison: plain frozen dataclasses, and their JSON form."""
 
 from __future__ import annotations
 
@@ -6,17 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
+from lossctl.documents import digest, json_text, ref_to_dict, rows_to_dict
 from lossctl.frame import frame_of, html_of, with_slices
 from lossctl.record import record
-from lossctl.report import (
-    Interval,
-    RowRef,
-    Rows,
-    digest,
-    json_text,
-    ref_to_dict,
-    rows_to_dict,
-)
+from lossctl.results import Interval, RowRef, Rows
 
 if TYPE_CHECKING:
     from lossctl.frame import DataFrame

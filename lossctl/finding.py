@@ -18,7 +18,7 @@ import numpy as np
 from lossctl.losses import Spec
 from lossctl.plan import Settings
 from lossctl.record import record
-from lossctl.report import FoundSlice, Result, Search
+from lossctl.results import FoundSlice, Result, Search
 from lossctl.state import State, empty_tally
 from lossctl.stats.moments import Summary
 from lossctl.stats.tally import Tally

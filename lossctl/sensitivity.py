@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from lossctl.losses import Spec
-from lossctl.report import Clip, Part, Sensitivity
+from lossctl.results import Clip, Part, Sensitivity
 from lossctl.stats.buckets import RELATIVE_ERROR, Bin
 from lossctl.stats.moments import Summary
 from lossctl.stats.tally import KINDS, Tally

@@ -14,11 +14,11 @@ from lossctl.data.tasks import Piece
 from lossctl.errors import DomainError, InputError, Place
 from lossctl.losses import Role, Spec
 from lossctl.plan import Policies, Settings
-from lossctl.report import (
+from lossctl.report import Report
+from lossctl.results import (
     Interval,
     MatchedFile,
     Matching,
-    Report,
     Result,
     RowCount,
     RowRef,

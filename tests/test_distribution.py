@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from lossctl.losses import Loss
-from lossctl.report import Report, Result
+from lossctl.report import Report
+from lossctl.results import Result
 from lossctl.stats.buckets import RELATIVE_ERROR
 
 Array = npt.NDArray[np.float64]

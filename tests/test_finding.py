@@ -19,7 +19,8 @@ import lossctl
 from lossctl.cli.main import main
 from lossctl.data.derived import Derived
 from lossctl.errors import Exit
-from lossctl.report import Report, Search
+from lossctl.report import Report
+from lossctl.results import Search
 from lossctl.statefile import load_merged, report_of
 
 Measure = Callable[..., Report]

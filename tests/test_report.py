@@ -14,8 +14,8 @@ import pytest
 from lossctl.cli.main import main
 from lossctl.data import blocks
 from lossctl.data import csv as csv_format
+from lossctl.documents import digest
 from lossctl.errors import Exit
-from lossctl.report import digest
 
 ROWS = 60
 Evaluate = Callable[..., dict[str, Any]]

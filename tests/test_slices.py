@@ -29,7 +29,8 @@ from lossctl.evaluate import evaluate
 from lossctl.formats import Style, render
 from lossctl.losses import Loss, find, parse
 from lossctl.plan import Policies, make_plan
-from lossctl.report import Report, Result, RowCount
+from lossctl.report import Report
+from lossctl.results import Result, RowCount
 from lossctl.state import State
 from lossctl.stats.tally import KINDS
 

@@ -18,7 +18,8 @@ import statsmodels.api as sm
 
 from lossctl.errors import ColumnError, DomainError, LossctlError, MissingValueError
 from lossctl.losses import Loss, find
-from lossctl.report import Report, Result
+from lossctl.report import Report
+from lossctl.results import Result
 
 Draw = Callable[..., dict[str, Any]]
 TakeRows = Callable[..., dict[str, Any]]

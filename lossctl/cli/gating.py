@@ -327,7 +327,8 @@ def _check_complete(
 def _nothing(error: LossctlError, verdict: Verdict) -> Report:
     """Give the report of a run that measured nothing."""
     from lossctl import __version__
-    from lossctl.report import Report, Rows
+    from lossctl.report import Report
+    from lossctl.results import Rows
 
     run = {"version": __version__, "elapsed_s": 0.0, "inputs": []}
     signature = f"lossctl {__version__} | not measured"

@@ -18,7 +18,8 @@ from lossctl.cli.stderr import note
 from lossctl.errors import Exit, Gathered, LossctlError, Place, UsageError
 
 if TYPE_CHECKING:
-    from lossctl.report import Report, Result
+    from lossctl.report import Report
+    from lossctl.results import Result
 
 GUESSES = (("cross_entropy",), ("bce",), ("rmse", "mae"))
 """Losses to begin with: the first that the columns are fit for."""

@@ -29,7 +29,7 @@ from lossctl.compare.units import cut_in_blocks
 from lossctl.comparison import Difference, Distance, Leaderboard, Standing, Verdict
 from lossctl.losses import Spec
 from lossctl.record import record
-from lossctl.report import Interval
+from lossctl.results import Interval
 from lossctl.stats.bootstrap import corrected_interval
 from lossctl.stats.corrections import correct
 from lossctl.stats.distributions import fair_two_sided, t_quantile, t_two_sided

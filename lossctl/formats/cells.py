@@ -8,7 +8,8 @@ from typing import Any
 
 from lossctl.comparison import Comparison, Explanation
 from lossctl.formats import Document
-from lossctl.report import Interval, Part, Report, Result, Search, Sensitivity, WorstRow
+from lossctl.report import Report
+from lossctl.results import Interval, Part, Result, Search, Sensitivity, WorstRow
 from lossctl.verdict import Outcome, Verdict
 
 DIGITS = 6

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from lossctl.comparison import Comparison, Difference
 from lossctl.record import record
-from lossctl.report import Interval, Result
+from lossctl.results import Interval, Result
 from lossctl.stats.distributions import t_quantile
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from lossctl.gates.baseline import Baseline, Change, Fault
 from lossctl.gates.checks import CHANGES, LOWER_BOUNDS, Check, Slice
 from lossctl.record import record
-from lossctl.report import Report, Result
+from lossctl.report import Report
+from lossctl.results import Result
 from lossctl.verdict import Outcome
 
 LEVEL = 0.95

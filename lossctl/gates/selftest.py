@@ -32,7 +32,8 @@ from lossctl.losses import Spec
 from lossctl.measure import take_in
 from lossctl.plan import Plan
 from lossctl.record import record
-from lossctl.report import Report, Result, Rows
+from lossctl.report import Report
+from lossctl.results import Result, Rows
 from lossctl.state import State, empty_state
 from lossctl.stats.bootstrap import poisson_weights
 from lossctl.stats.distributions import t_quantile

@@ -18,8 +18,8 @@ import jsonschema
 import pytest
 
 from lossctl.cli.main import main
+from lossctl.documents import digest
 from lossctl.errors import Exit
-from lossctl.report import digest
 
 Shown = tuple[int, str, str]
 Call = Callable[..., Shown]

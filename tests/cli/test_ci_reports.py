@@ -128,7 +128,8 @@ def test_awkward_names_reach_the_reader_of_each_report(call: Call, rows: str) ->
 
 def awkward_gate() -> Any:
     """Give a report of many failed checks with awkward names."""
-    from lossctl.report import Report, Rows
+    from lossctl.report import Report
+    from lossctl.results import Rows
     from lossctl.verdict import Outcome, Verdict
 
     outcomes = [

@@ -13,9 +13,9 @@ from lossctl.compare import Method, compare, plan_comparison
 from lossctl.comparison import Comparison
 from lossctl.data.binding import Choices
 from lossctl.data.source import open_source
+from lossctl.documents import digest
 from lossctl.losses import parse
 from lossctl.plan import Policies
-from lossctl.report import digest
 
 SCHEMA = Path(__file__).parents[2] / "lossctl/schemas/comparison.json"
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lossctl.data import csv as csv_format
 from lossctl.errors import LossctlError, MissingValueError
-from lossctl.report import Report, RowRef
+from lossctl.report import Report
+from lossctl.results import RowRef
 
 Evaluate = Callable[..., Report]
 Write = Callable[..., str]

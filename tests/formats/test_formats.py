@@ -13,7 +13,8 @@ import pytest
 
 from lossctl.errors import LossctlError
 from lossctl.formats import FORMATS, Style, render
-from lossctl.report import Interval, Report, Result, RowCount, RowRef, Rows
+from lossctl.report import Report
+from lossctl.results import Interval, Result, RowCount, RowRef, Rows
 
 AWKWARD = ["[eu]", "[bold]x[/]", "a|b", "a,b", 'say "x"', "größe", "日本", "x" * 300, "\\", "[/]"]
 

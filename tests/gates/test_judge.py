@@ -15,7 +15,8 @@ from lossctl.errors import Exit
 from lossctl.gates.baseline import Numbers, Summarised, key_of
 from lossctl.gates.checks import Check
 from lossctl.gates.judge import judge, unmeasured
-from lossctl.report import Interval, Matching, Report, Result, RowCount, Rows
+from lossctl.report import Report
+from lossctl.results import Interval, Matching, Result, RowCount, Rows
 from lossctl.verdict import Outcome, Verdict
 
 RESULT = Result(
