@@ -101,6 +101,11 @@ def test_the_command_shows_the_rows_alone_in_every_form(call: Call) -> None:
     assert [(line["row"], line["value"], line["id"]) for line in shown] == [
         (str(row["row"]), str(row["loss"]), row["columns"]["id"]) for row in rows
     ]
+    reports = [f"--report={form}=rows.{form}" for form in ("csv", "value")]
+    numbers = call("worst", *options, "-f", "value", *reports)
+    assert [float(line) for line in numbers.splitlines()] == [row["loss"] for row in rows]
+    assert Path("rows.value").read_text() == numbers
+    assert Path("rows.csv").read_text() == call("worst", *options, "-f", "csv")
     for form in ("table", "md"):
         text = call("worst", *options, "-f", form)
         assert "worst rows of mse" in text

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from lossctl.gates.accepted import Accepted
 
 Action = Literal["accept", "show", "age"]
-DAYS = re.compile(r"(\d+)(d|w|)")
+DAYS = re.compile(r"(\d{1,9})(d|w|)")
+MOST_DAYS = 36_500
 
 What = Annotated[str, typer.Argument(metavar="accept|show|age", help="What to do.")]
 From = Annotated[
@@ -68,6 +69,7 @@ def keep_baseline(
     from lossctl.gates.accepted import read_accepted
 
     one_of("lossctl baseline", action, Action)
+    limit = None if max_age is None else _days(max_age)
     if action == "accept":
         if report is None or not (reason or "").strip():
             hint = "as in lossctl baseline accept report.json --reason 'why'"
@@ -80,7 +82,7 @@ def keep_baseline(
     if action == "show":
         typer.echo("\n".join(_lines(accepted)))
         return Exit.DONE
-    return _tell_age(accepted, max_age)
+    return _tell_age(accepted, limit)
 
 
 def _accept(report: str, file: str, reason: str, *, allow_regression: bool) -> None:
@@ -89,13 +91,16 @@ def _accept(report: str, file: str, reason: str, *, allow_regression: bool) -> N
     from lossctl.cli.output import check_writable, write_whole
     from lossctl.cli.stderr import note
     from lossctl.errors import LossctlError
-    from lossctl.gates.accepted import accept, check_no_worse, read_accepted
+    from lossctl.gates.accepted import accept, check_no_worse, other_data, read_accepted
 
     after = accept(report, reason)
     check_writable(Path(file))
     if Path(file).exists():
         try:
-            check_no_worse(read_accepted(file), after)
+            before = read_accepted(file)
+            if other := other_data(before, after):
+                note(f"warning: {file}: {other}")
+            check_no_worse(before, after)
         except LossctlError as error:
             if not allow_regression:
                 raise
@@ -122,19 +127,33 @@ def _lines(accepted: Accepted) -> list[str]:
     return found
 
 
-def _tell_age(accepted: Accepted, max_age: str | None) -> int:
+def _days(text: str) -> int:
+    """Read an age.
+
+    Raises
+    ------
+    UsageError
+        It is none, or one that says nothing of any baseline.
+
+    """
+    from lossctl.errors import UsageError
+
+    found = DAYS.fullmatch(text)
+    days = int(found[1]) * (7 if found[2] == "w" else 1) if found is not None else 0
+    if not 1 <= days <= MOST_DAYS:
+        message = f"--max-age takes 1 to {MOST_DAYS} days, or weeks, not {text!r}"
+        raise UsageError(message, hint="as in 90d or 12w")
+    return days
+
+
+def _tell_age(accepted: Accepted, limit: int | None) -> int:
     from lossctl.cli.stderr import note
-    from lossctl.errors import Exit, UsageError
+    from lossctl.errors import Exit
     from lossctl.gates.accepted import STALE_DAYS
 
-    limit = STALE_DAYS
-    if max_age is not None:
-        found = DAYS.fullmatch(max_age)
-        if found is None:
-            raise UsageError(f"--max-age takes days or weeks, as in 90d or 12w, not {max_age!r}")
-        limit = int(found[1]) * (7 if found[2] == "w" else 1)
     typer.echo(f"{accepted.age} days")
-    if accepted.age <= limit:
+    days = limit or STALE_DAYS
+    if accepted.age <= days:
         return Exit.DONE
-    note(f"warning: {accepted.path} is older than {limit} days: {accepted.reason}")
-    return Exit.DONE if max_age is None else Exit.LIMIT
+    note(f"warning: {accepted.path} is older than {days} days: {accepted.reason}")
+    return Exit.DONE if limit is None else Exit.LIMIT

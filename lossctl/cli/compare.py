@@ -113,7 +113,10 @@ Explain = Annotated[
         autocompletion=complete_columns,
     ),
 ]
-Top = Annotated[int, opt.option("--top", metavar="N", min=1, help="How many rows --explain names.")]
+Top = Annotated[
+    int | None,
+    opt.option("--top", metavar="N", min=1, help="How many rows --explain names; 10 by default."),
+]
 
 
 @with_inputs
@@ -149,7 +152,7 @@ def compare_models(
     resamples: Resamples = 0,
     seed: Seed = 0,
     explain: Explain = None,
-    top: Top = 10,
+    top: Top = None,
     format: opt.Format = "table",
     output: opt.Output = None,
     report: opt.Reports = None,

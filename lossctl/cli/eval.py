@@ -56,7 +56,7 @@ def evaluate_files(
     exit_zero: lim.ExitZero = False,
     format: opt.Format = "table",
     output: opt.Output = None,
-    report: opt.Reports = None,
+    report: opt.GateReports = None,
     state_out: opt.StateOut = None,
     resume: opt.Resume = False,
     jobs: opt.Jobs = None,

@@ -153,7 +153,8 @@ class Gating:
             return plan, None
         from lossctl.gates.open import holds_predictions
 
-        if not holds_predictions(self.baseline):
+        named = options["inputs"].input_format is not None
+        if not holds_predictions(self.baseline, named=named):
             return plan, None
         return plan, _plan_comparison(self.baseline, files, losses, options)
 
@@ -313,7 +314,10 @@ def _check_complete(
     """
     changes = [check.title for check in checks if check.kind in CHANGES]
     if changes and limits.baseline is None:
-        hint = "--baseline FILE names predictions, an earlier JSON report or a state file"
+        hint = (
+            "--baseline FILE names predictions, an earlier JSON report or a state file, or what "
+            "`lossctl baseline accept` has made of one"
+        )
         raise UsageError(f"{changes[0]} has no baseline to compare with", hint=hint)
     if limits.baseline is not None and not changes:
         hint = "--max-increase LOSS=X or --max-relative-increase LOSS=X"

@@ -52,7 +52,7 @@ Baseline = Annotated[
         "--baseline",
         metavar="FILE",
         help="What increases are from: predictions for the same rows, compared row by row, or the "
-        "numbers of an earlier JSON report or state file.",
+        "numbers of an earlier JSON report, a state file or an accepted baseline.",
     ),
 ]
 Decide = Annotated[

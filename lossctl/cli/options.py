@@ -241,7 +241,7 @@ Format = Annotated[
         "--format",
         "-f",
         metavar="table|json|jsonl|csv|md|value",
-        help="Form of the result; value is the bare number.",
+        help="Form of the result; value is the bare numbers, one a line.",
     ),
 ]
 Output = Annotated[
@@ -253,9 +253,17 @@ Reports = Annotated[
     option(
         "--report",
         metavar="FMT=FILE",
-        help="Write a further report from the same pass; repeatable. eval and gate know "
-        "openmetrics as well and, where there are limits, junit, gitlab and github (without "
-        "FILE: to the runner and the step's summary).",
+        help="Write a further report from the same pass, in any form of --format; repeatable.",
+    ),
+]
+GateReports = Annotated[
+    list[str] | None,
+    option(
+        "--report",
+        metavar="FMT=FILE",
+        help="Write a further report from the same pass; repeatable. FMT is a form of --format, "
+        "openmetrics or, where there are limits, junit, gitlab or github (without FILE: to the "
+        "runner and the step's summary).",
     ),
 ]
 StateOut = Annotated[

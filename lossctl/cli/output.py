@@ -79,7 +79,7 @@ class Outputs:
     def write(self, report: Document, *, quiet: bool, worst: bool = False) -> None:
         """Write the further reports, then the document, then notes on stderr.
 
-        With ``worst`` the document shows the worst rows instead of the results.
+        With ``worst`` they show the worst rows instead of the results.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Outputs:
         """
         style = Style(color=self.color and self.path is None, worst=worst)
         document = render(report, self.format, style)
-        self.write_reports(report)
+        self.write_reports(report, worst=worst)
         if self.path is not None:
             write_whole(Path(self.path), document)
         elif sys.stdout is None:
@@ -107,8 +107,8 @@ class Outputs:
             for warning in report.warnings:
                 note(f"warning: {warning}")
 
-    def write_reports(self, report: Document) -> None:
-        """Write the further reports alone.
+    def write_reports(self, report: Document, *, worst: bool = False) -> None:
+        """Write the further reports alone, with ``worst`` as for `write`.
 
         Raises
         ------
@@ -118,7 +118,8 @@ class Outputs:
             A format cannot show the report; nothing is written.
 
         """
-        further = [(target, render(report, name, Style())) for name, target in self.reports]
+        style = Style(worst=worst)
+        further = [(target, render(report, name, style)) for name, target in self.reports]
         for target, text in further:
             if target is None:
                 _tell_runner(text, report)

@@ -17,6 +17,8 @@ from lossctl.record import record
 
 Correction = Literal["none", "holm", "bh"]
 Test = Literal["t", "wilcoxon", "sign"]
+NAMED = 10
+"""Rows that an explanation names unless told otherwise."""
 
 
 @record
@@ -38,13 +40,18 @@ class Method:
     seed: int = 0
     explain: tuple[str, ...] = ()
     """Columns whose slices and rows a difference is split over; none to leave it whole."""
-    top: int = 10
-    """Rows that an explanation names."""
+    top: int | None = None
+    """Rows that an explanation names; None for the usual number."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that the method reads."""
         return tuple(name for name in (self.cluster, self.time) if name is not None)
+
+    @property
+    def named(self) -> int:
+        """Rows to name, which is none where nothing is explained."""
+        return (self.top or NAMED) if self.explain else 0
 
     def check(self, weight: str | None) -> None:
         """Refuse parts that do not go together.
@@ -68,6 +75,9 @@ class Method:
             ),
             f"--test {self.test} and --resamples cannot be combined": self.test != "t"
             and self.resamples > 0,
+            "--top counts the rows of an explanation, and needs --explain COLUMNS": (
+                self.top is not None and not self.explain
+            ),
             f"--test {self.test} knows no weights": self.test != "t" and weight is not None,
         }
         for message, broken in rules.items():

@@ -72,7 +72,7 @@ def empty_paired(plan: ComparisonPlan, spec: Spec, groups: int, *, units: bool =
         weighted=plan.policies.weight is not None,
         units=units,
         differences=plan.method.test == "wilcoxon",
-        top=plan.method.top if plan.method.explain else 0,
+        top=plan.method.named,
         groups=groups,
     )
 

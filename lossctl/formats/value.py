@@ -16,13 +16,14 @@ class UndefinedError(LossctlError):
 def render(report: Document, style: Style) -> str:
     """Give each value, or difference, with all its digits; an infinite one as ``inf``.
 
+    Where the worst rows are the result, the numbers are their losses, the worst first.
+
     Raises
     ------
     UndefinedError
         A value is undefined.
 
     """
-    del style
     lines = []
     if isinstance(report, Comparison):
         for difference in report.results:
@@ -31,6 +32,9 @@ def render(report: Document, style: Style) -> str:
                 raise UndefinedError(why)
             lines.append(f"{difference.difference!r}\n")
         return "".join(lines)
+    if style.worst:
+        rows = (row for result in report.results for row in result.worst or ())
+        return "".join(f"{row.loss!r}\n" for row in rows)
     for result in report.results:
         value = result.value if result.limit is None else result.limit
         if value is None:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lossctl.errors import Exit, InputError, LossctlError, Place
-from lossctl.gates.open import numbers_document
+from lossctl.gates.open import KEPT, numbers_document, other_conditions, other_rows
 from lossctl.record import record
 
 SCHEMA = {"name": "lossctl.baseline", "version": 1}
 STALE_DAYS = 90
 """From this age on, a baseline is worth a look."""
-KEPT = ("loss", "slice", "value", "std_error", "ci", "n", "direction")
 
 
 class BaselineError(LossctlError):
@@ -72,8 +71,10 @@ def accept(report: str, reason: str) -> Accepted:
 
     Raises
     ------
+    InputError, UnreadableError
+        It is none.
     BaselineError
-        It is none, or a loss in it has no value.
+        A loss in it has no value.
 
     """
     document = numbers_document(report)
@@ -91,28 +92,39 @@ def read_accepted(path: str) -> Accepted:
     Raises
     ------
     InputError
-        It cannot be read.
-    BaselineError
-        It is none, or a damaged one.
+        There is none.
+    BaselineError, UnreadableError
+        It is something else, or damaged.
 
     """
+    if not Path(path).exists():
+        hint = "`lossctl baseline accept REPORT --reason WHY` makes one of a report"
+        raise InputError("no such file", hint=hint, place=Place(path))
+    document = numbers_document(path)
+    if document["schema"] != SCHEMA:
+        raise BaselineError("not an accepted baseline", place=Place(path))
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise BaselineError("not an accepted baseline", place=Place(path))
-        return Accepted(
-            document["reason"],
-            date.fromisoformat(document["accepted"]),
-            document["signature"],
-            tuple({name: result[name] for name in KEPT} for result in document["results"]),
-            document["fingerprint"],
-            path,
-        )
-    except OSError as error:
-        raise InputError(error.strerror or str(error), place=Place(path)) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        message = f"not an accepted baseline, or a damaged one ({type(error).__name__}: {error})"
-        raise BaselineError(message, place=Place(path)) from error
+        on, reason = date.fromisoformat(document["accepted"]), str(document["reason"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BaselineError("damaged: it has no date or no reason", place=Place(path)) from error
+    results = tuple({name: result[name] for name in KEPT} for result in document["results"])
+    return Accepted(reason, on, document["signature"], results, document.get("fingerprint"), path)
+
+
+def other_data(before: Accepted, after: Accepted) -> str:
+    """Say why two baselines are not of the same data; nothing where that cannot be told."""
+    fault = other_conditions(before.signature, after.signature) or other_rows(
+        before.fingerprint, after.fingerprint
+    )
+    if fault is not None:
+        return fault.message
+    rows = {_key(result): result["n"] for result in before.results}
+    for result in after.results:
+        old = rows.get(_key(result), result["n"])
+        if old != result["n"]:
+            name = _name(result)
+            return f"the baseline was measured on {old} rows of {name}, this is of {result['n']}"
+    return ""
 
 
 def check_no_worse(before: Accepted, after: Accepted) -> None:
@@ -136,12 +148,16 @@ def check_no_worse(before: Accepted, after: Accepted) -> None:
 def _worse(before: Accepted, after: Accepted) -> Iterator[str]:
     new = {_key(result): result for result in after.results}
     for old in before.results:
-        name = " ".join([old["loss"], *(f"{k}={v}" for k, v in old["slice"].items())])
+        name = _name(old)
         found = new.get(_key(old))
         if found is None:
             yield f"{name} is not measured any more"
         elif _badness(found) > _badness(old):
             yield f"{name} is {found['value']:.6g}, was {old['value']:.6g}"
+
+
+def _name(result: Mapping[str, Any]) -> str:
+    return " ".join([result["loss"], *(f"{k}={v}" for k, v in result["slice"].items())])
 
 
 def _key(result: Mapping[str, Any]) -> tuple[str, str]:

@@ -31,6 +31,21 @@ def accepted(call: Call, write: Write) -> Path:
     return FILE
 
 
+RESULT = {"loss": "mae", "slice": {}, "value": 1, "std_error": 1, "n": 2}
+REPORT = {
+    "schema": {"name": "lossctl.report", "version": 1},
+    "signature": "",
+    "results": [{**RESULT, "ci": None, "direction": "lower_is_better"}],
+}
+DAMAGED = {
+    "text.json": "no",
+    "foreign.json": "[1, 2]",
+    "empty.json": json.dumps({**REPORT, "results": None}),
+    "odd.json": json.dumps({**REPORT, "results": [{**REPORT["results"][0], "n": "two"}]}),
+    "dateless.json": json.dumps({**REPORT, "schema": {"name": "lossctl.baseline", "version": 1}}),
+}
+
+
 def measure(call: Call, rows: str, *options: str) -> None:
     Path("new.csv").write_text(rows, encoding="utf-8")
     options = options or ("-l", "mae,mbe", "--by", "part")
@@ -92,7 +107,14 @@ def test_its_age_is_told_and_may_be_limited(call: Call, accepted: Path) -> None:
     assert err == f"warning: {FILE} is older than {STALE_DAYS} days: first release\n"
     assert call("baseline", "age", "--max-age", f"{STALE_DAYS}d")[0] == Exit.LIMIT
     assert call("baseline", "age", "--max-age", "13w")[0] == Exit.DONE
-    assert call("baseline", "age", "--max-age", "soon")[0] == Exit.USAGE
+
+
+@pytest.mark.parametrize("age", ["soon", "0", "0w", "-5d", "36501", "6000w", "9" * 5000])
+def test_an_age_that_no_baseline_has_is_refused(call: Call, age: str) -> None:
+    """Before the file is looked for."""
+    status, _, err = call("baseline", "age", f"--max-age={age}", "--file", "gone.json")
+    assert status == Exit.USAGE
+    assert "--max-age takes 1 to 36500 days, or weeks" in err
 
 
 def test_it_is_shown(call: Call, accepted: Path) -> None:
@@ -141,19 +163,70 @@ def test_what_cannot_be_a_baseline_is_refused(call: Call, write: Write) -> None:
     write("gaps.csv", "prediction,target\ninf,1\n1,1\n")
     keep = ["-l", "mae", "--nonfinite", "keep", "-f", "json", "-o", "gaps.json"]
     assert call("eval", "gaps.csv", *keep)[0] == Exit.DONE
-    Path("text.json").write_text("no", encoding="utf-8")
+    for name, text in DAMAGED.items():
+        Path(name).write_text(text, encoding="utf-8")
     for path, message in {
         "gaps.json": "mae has no value to compare with",
-        "text.json": "neither a report nor a state",
+        "text.json": "no JSON, or damaged: Expecting value",
+        "foreign.json": "neither a report nor a state nor an accepted baseline",
+        "empty.json": "damaged: it has no results",
+        "odd.json": "damaged: n of result 1 is 'two'",
         "gone.json": "no such file",
     }.items():
         status, _, err = call("baseline", "accept", path, "--reason", "why not")
         assert status == Exit.UNMEASURABLE
         assert message in err
-    FILE.write_text("{}", encoding="utf-8")
-    for action in ("show", "age"):
-        assert call("baseline", action)[0] == Exit.UNMEASURABLE
-    assert call("baseline", "show", "--file", "gone.json")[0] == Exit.UNMEASURABLE
+    for text in ("{}", DAMAGED["dateless.json"]):
+        FILE.write_text(text, encoding="utf-8")
+        for action in ("show", "age"):
+            assert call("baseline", action)[0] == Exit.UNMEASURABLE
+    status, _, err = call("baseline", "show", "--file", "gone.json")
+    assert status == Exit.UNMEASURABLE
+    assert "hint: `lossctl baseline accept REPORT --reason WHY` makes one" in err
+
+
+@pytest.mark.parametrize("name", ["text.json", "foreign.json", "empty.json", "odd.json"])
+def test_a_gate_says_what_is_wrong_with_its_baseline(call: Call, write: Write, name: str) -> None:
+    """A file called .json is never taken for predictions, unless it is told to be."""
+    write("rows.csv", ROWS)
+    write(name, DAMAGED[name])
+    command = ("eval", "rows.csv", "-l", "mae", "--max-increase", "9", "--baseline")
+    status, _, err = call(*command, name)
+    assert status == Exit.UNMEASURABLE
+    assert f"unmeasurable: max_increase mae: the baseline {name}: " in err
+    assert "(unreadable-baseline)" in err
+    status, _, err = call(*command, "gone.json")
+    assert status == Exit.UNMEASURABLE
+    assert "there is no baseline gone.json; `lossctl baseline accept` makes one" in err
+
+
+def test_rows_in_a_json_file_are_a_baseline_where_its_format_is_told(
+    call: Call, write: Write
+) -> None:
+    rows = '{"prediction": 1, "target": 2}\n{"prediction": 3, "target": 5}\n'
+    for name in ("old.json", "new.json"):
+        write(name, rows)
+    command = ["eval", "new.json", "-l", "mae", "--max-increase", "0", "--baseline", "old.json"]
+    assert call(*command, "--input-format", "jsonl")[0] == Exit.DONE
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (ROWS.replace("3,5", "5,5.5"), ["--fingerprint"], "on other rows (fingerprint "),
+        (ROWS.replace("3,5", "5,5"), ["--nulls", "drop"], "with nulls=error, this is nulls=drop"),
+        (f"{ROWS}1,1,b\n", [], "on 5 rows of mae, this is of 6"),
+    ],
+)
+def test_a_report_of_other_data_is_accepted_with_a_warning(
+    call: Call, accepted: Path, rows: str, options: list[str], message: str
+) -> None:
+    measure(call, rows, "-l", "mae,mbe", "--by", "part", *options)
+    command = ["baseline", "accept", "new.json", "--reason", "more rows", "--allow-regression"]
+    status, _, err = call(*command)
+    assert status == Exit.DONE
+    assert f"warning: {accepted}: the baseline was measured {message}" in err
+    assert call(*command)[2] == f"accepted 6 results into {accepted}\n"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,11 @@ def test_the_bare_number_is_the_difference(capsys: pytest.CaptureFixture[str]) -
     [
         (["--ci", "off"], Exit.USAGE, "--ci takes a level"),
         (["--correction", "bonferroni"], Exit.USAGE, "--correction takes none | holm | bh"),
+        (
+            ["--top", "5"],
+            Exit.USAGE,
+            "--top counts the rows of an explanation",
+        ),
         (["--by", "seks"], Exit.USAGE, "no column 'seks'"),
         (["-p", "a", "-p", "b", "-p", "c"], Exit.USAGE, "no column 'a'"),
         (["-l", "gan_generator"], Exit.UNMEASURABLE, "prediction must be"),
