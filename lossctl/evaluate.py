@@ -9,12 +9,12 @@ from functools import partial
 
 from lossctl import __version__
 from lossctl.collect import Engine, Progress, collect
+from lossctl.data.source import inputs_of
 from lossctl.engines.local import run
 from lossctl.measure import measure
 from lossctl.plan import Plan
 from lossctl.report import Report
 from lossctl.state import State, empty_state
-from lossctl.statefile import inputs_of
 from lossctl.summarise import summarise
 
 Checkpoint = Callable[[State], None]

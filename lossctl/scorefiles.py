@@ -14,10 +14,11 @@ from typing import Any
 from lossctl.collect import Progress
 from lossctl.data.csv import QuotedLineBreak
 from lossctl.data.sinks import Sink, footer, open_sink
+from lossctl.data.source import stamped_inputs
 from lossctl.errors import LossctlError, OutputError, Place
 from lossctl.score import Scoring, score
 from lossctl.state import State, empty_state
-from lossctl.statefile import Saved, StateError, dump, loads, report_of, stamped_inputs
+from lossctl.statefile import Saved, StateError, dump, loads, report_of
 from lossctl.stats.tally import Rows
 from lossctl.whole import whole_file
 

@@ -21,17 +21,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lossctl import statefile
+from lossctl import state_json, statefile
 from lossctl.data import blocks, csv
 from lossctl.data.binding import Choices
-from lossctl.data.source import open_source
+from lossctl.data.source import open_source, stamped_inputs
 from lossctl.errors import DomainError, Exit, InputError
 from lossctl.evaluate import evaluate
 from lossctl.losses import Loss, parse
 from lossctl.plan import Policies, make_plan
 from lossctl.report import Report
 from lossctl.state import State
-from lossctl.statefile import Saved, StateError, dump, load, load_merged, report_of, stamped_inputs
+from lossctl.statefile import Saved, StateError, dump, load, load_merged, report_of
 
 Draw = Callable[..., dict[str, Any]]
 TakeRows = Callable[[dict[str, Any], npt.NDArray[np.intp]], dict[str, Any]]
@@ -480,7 +480,8 @@ def test_a_state_of_another_version_is_refused(
 ) -> None:
     """Both versions are named."""
     with monkeypatch.context() as patch:
-        patch.setattr(statefile, "__version__", "0.0.7")
+        for module in (state_json, statefile):
+            patch.setattr(module, "__version__", "0.0.7")
         other = state("other")
     with pytest.raises(StateError, match=r"written by lossctl 0\.0\.7, this is \d") as caught:
         load_merged([state("mine"), other])

@@ -11,10 +11,10 @@ from typing import Any
 from lossctl.batch import Measured, checked
 from lossctl.cli.keeper import Keeper
 from lossctl.cli.planning import plan_files
+from lossctl.data.source import inputs_of
 from lossctl.errors import Gathered, OutputError, Place, UsageError
 from lossctl.evaluate import measure_all
 from lossctl.jobs import Job
-from lossctl.statefile import inputs_of
 
 SUFFIX = ".state"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from lossctl.cli.output import check_writable, write_whole
+from lossctl.data.source import stamped_inputs
 from lossctl.data.tasks import tasks
 from lossctl.errors import UsageError
 from lossctl.plan import Plan
 from lossctl.state import State, empty_state
-from lossctl.statefile import Saved, dump, load, stamped_inputs
+from lossctl.statefile import Saved, dump, load
 
 
 class Keeper:

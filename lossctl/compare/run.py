@@ -13,8 +13,8 @@ from lossctl.compare.judge import Subject, differences, leaderboards, subjects
 from lossctl.compare.plan import ComparisonPlan
 from lossctl.compare.state import empty_comparison, measure
 from lossctl.comparison import Comparison, Difference
+from lossctl.data.source import inputs_of
 from lossctl.results import Rows
-from lossctl.statefile import inputs_of
 from lossctl.summarise import Places, absent_labels, account
 
 

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -111,6 +111,22 @@ def format_of(name: str) -> Format:
     """Import a format's module; only the formats in use are ever imported."""
     module: Format = importlib.import_module(f"lossctl.data.{name}")
     return module
+
+
+def inputs_of(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Give what a report says of its files."""
+    return [
+        {"path": file.path, "format": file.format, "bytes": file.size}
+        for source in sources
+        for file in source.files
+    ]
+
+
+def stamped_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Give what tells whether a file has changed."""
+    files = (file for source in sources for file in source.files)
+    entries = zip(inputs_of(sources), files, strict=True)
+    return [entry | {"modified_ns": file.modified_ns} for entry, file in entries]
 
 
 @record
