@@ -29,6 +29,8 @@ MOST_BYTES = 1 << 30
 """Bytes that a row may have."""
 NULLS = ["", "NA", "N/A", "null", "NULL", "Null", "None"]
 """Texts that mean a missing value; ``nan`` is a number that is not one, which is another thing."""
+TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
+"""How tools write truths as text, and the number that each stands for."""
 OTHERS = {";": ";", "\t": "tab", "|": "|"}
 """Separators that are in use beside the comma, and how to write them on a command line."""
 
@@ -57,7 +59,7 @@ def describe(source: Source) -> Source:
     """
     place = Place(source.path)
     with _located(source):
-        line, _ = csv_text.header(source)
+        line, _, sample = csv_text.beginning(source)
         if not line.strip():
             told = "the file has no header" if source.dialect.header else "the file has no rows"
             raise InputError(told, place=place)
@@ -75,7 +77,12 @@ def describe(source: Source) -> Source:
     if not source.dialect.header:
         names = [str(number) for number in range(1, len(names) + 1)]
     _check_names(source, names)
-    return replace(source, types=dict.fromkeys(names))
+    source = replace(source, types=dict.fromkeys(names))
+    if not any(word.encode() in sample for word in TRUTHS):
+        return source
+    from lossctl.data.csv_numbers import truth_columns
+
+    return replace(source, truths=truth_columns(source, most=sample.count(b"\n") + 1))
 
 
 def _check_names(source: Source, names: list[str]) -> None:
@@ -237,16 +244,20 @@ def _is_too_long(error: pa.ArrowInvalid) -> bool:
 
 
 def _finished(batch: pa.RecordBatch, source: Source, wanted: Wanted) -> pa.RecordBatch:
-    """Do what Arrow's parser cannot: find the nulls beside keys, and read grouped numbers."""
+    """Do what Arrow's parser cannot: find nulls beside keys, read digits in groups and truths."""
     keyed, grouped = "key" in wanted.values(), bool(source.dialect.thousands)
-    if not (keyed or grouped):
+    if not (keyed or grouped or source.truths):
         return batch
     columns = []
     for name, how in wanted.items():
         column = batch[name]
         if keyed and how != "key" and pa.types.is_string(_decoded(column.type)):
             column = _null_texts(column)
-        if grouped and how == "number":
+        if how == "number" and name in source.truths:
+            from lossctl.data.csv_numbers import truths
+
+            column = truths(column)
+        elif how == "number" and grouped:
             from lossctl.data.csv_numbers import ungrouped
 
             column = ungrouped(column, source.dialect)
@@ -272,8 +283,11 @@ def _parsing(source: Source, *, quoted: bool = True) -> pacsv.ParseOptions:
 def _conversion(source: Source, wanted: Wanted) -> pacsv.ConvertOptions:
     dialect = source.dialect
     types = {name: TYPES[how] for name, how in wanted.items()}
-    if dialect.thousands:
-        types |= {name: pa.string() for name, how in wanted.items() if how == "number"}
+    for name, how in wanted.items():
+        if how == "number" and name in source.truths:
+            types[name] = TYPES["category"]
+        elif how == "number" and dialect.thousands:
+            types[name] = TYPES["text"]
     return pacsv.ConvertOptions(
         include_columns=list(wanted),
         column_types=types,

@@ -6,10 +6,9 @@ import contextlib
 import csv
 import io
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from lossctl.data import csv_text, store
-from lossctl.data.csv_numbers import read_number
+from lossctl.data.csv_numbers import read_number, truth
 from lossctl.data.dialect import Dialect
 from lossctl.data.source import Source, Wanted
 from lossctl.errors import InputError, Place
@@ -18,6 +17,10 @@ SHOWN = 40
 """Characters of a faulty value that the message shows."""
 LONGEST = (1 << 31) - 1
 """Characters that a field may have; Python's own limit is much lower."""
+MIXED = (
+    "true and false mean 1 and 0 in a column that begins with one of them and holds nothing else; "
+    "--positive LABEL names one label among others"
+)
 BYTES = range(0xDC80, 0xDD00)
 """What stands for a byte that is no text."""
 
@@ -26,8 +29,7 @@ def find_fault(source: Source, wanted: Wanted, error: Exception) -> InputError:
     """Give an error that names the first faulty row, and its column and value if one is."""
     reason = str(error).splitlines()[0]
     try:
-        with _long_fields(), store.open_stream(source) as file:
-            rows = _rows(source, file)
+        with careful_rows(source) as rows:
             longest = 0, 0
             for row_number, row in enumerate(rows, start=1):
                 if fault := _row_fault(source, wanted, row, row_number):
@@ -45,11 +47,30 @@ def find_fault(source: Source, wanted: Wanted, error: Exception) -> InputError:
     return InputError(f"not a readable CSV file ({reason})", place=Place(source.path))
 
 
-def _rows(source: Source, file: BinaryIO) -> Iterator[list[str]]:
-    """Read the rows as Python does; a byte that is no text becomes a letter of its own."""
+@contextlib.contextmanager
+def careful_rows(source: Source) -> Iterator[Iterator[list[str]]]:
+    """Open the rows as Python reads them; a byte that is no text becomes a letter of its own.
+
+    Raises
+    ------
+    csv.Error, UnicodeError
+        When a row cannot be read.
+
+    """
+    encoding = "utf-8-sig" if source.dialect.is_utf8 else source.dialect.encoding
+    before = csv.field_size_limit(LONGEST)
+    try:
+        with (
+            store.open_stream(source) as file,
+            io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="") as text,
+        ):
+            yield _rows(source, text)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _rows(source: Source, text: io.TextIOWrapper) -> Iterator[list[str]]:
     dialect = source.dialect
-    encoding = "utf-8-sig" if dialect.is_utf8 else dialect.encoding
-    text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
     lines = _without_comments(text, dialect.comment) if dialect.comment else text
     rows = csv.reader(lines, delimiter=dialect.delimiter)
     filled = (row for row in rows if row)
@@ -64,15 +85,6 @@ def _without_comments(text: io.TextIOWrapper, comment: str) -> Iterator[str]:
     lines = (line.encode("utf-8", "surrogateescape") for line in text)
     for line in csv_text.without_comments(lines, comment.encode()):
         yield line.decode("utf-8", "surrogateescape")
-
-
-@contextlib.contextmanager
-def _long_fields() -> Iterator[None]:
-    before = csv.field_size_limit(LONGEST)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
 
 
 def _row_fault(
@@ -93,11 +105,13 @@ def _row_fault(
         return InputError(message, hint=hint, place=Place(source.path, row_number))
     for name, how in wanted.items():
         text = row[names.index(name)]
-        if how == "number" and not _is_number(text, source.dialect):
+        spelt = name in source.truths
+        if how == "number" and not _is_number(text, None if spelt else source.dialect):
             shown = repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
             place = Place(source.path, row_number, name)
-            hint = _hint(text, source.dialect, first=row_number == 1)
-            return InputError(f"{shown} is not a number", hint=hint, place=place)
+            hint = MIXED if spelt else _hint(text, source.dialect, first=row_number == 1)
+            needed = "true or false" if spelt else "a number"
+            return InputError(f"{shown} is not {needed}", hint=hint, place=place)
     return None
 
 
@@ -110,15 +124,22 @@ def _not_text(source: Source, row: int | None, column: str | None, what: str) ->
     )
 
 
-def _is_number(text: str, dialect: Dialect) -> bool:
+def _is_number(text: str, dialect: Dialect | None) -> bool:
+    """Tell whether a text is a number as a dialect writes them; without one, whether it is a truth.
+
+    What stands for a missing value is either.
+    """
     from lossctl.data.csv import NULLS
 
-    return text in NULLS or read_number(text, dialect) is not None
+    number = truth(text) if dialect is None else read_number(text, dialect)
+    return text in NULLS or number is not None
 
 
 def _hint(text: str, dialect: Dialect, *, first: bool) -> str:
     from lossctl.data.csv import NULLS
 
+    if truth(text) is not None:
+        return MIXED
     if dialect.decimal == "." and read_number(text, Dialect(decimal=",")) is not None:
         return "numbers need a point, not a comma; --decimal , reads a comma"
     for mark in ",.' ":

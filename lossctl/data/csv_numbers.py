@@ -1,13 +1,20 @@
-"""Numbers in CSV files as a dialect writes them: a decimal comma, groups of digits."""
+"""Numbers in CSV files as people write them: a decimal comma, groups of digits, truths."""
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import itertools
 import re
 
+import numpy as np
 import pyarrow as pa
 
+from lossctl.data import buffers
+from lossctl.data.csv import NULLS, TRUTHS
 from lossctl.data.dialect import Dialect
 from lossctl.data.numerals import number
+from lossctl.data.source import Source
 
 
 def _grouped(dialect: Dialect) -> str:
@@ -56,3 +63,48 @@ def ungrouped(column: pa.Array, dialect: Dialect) -> pa.Array:
         raise pa.ArrowInvalid("the digits of a number are not grouped")
     column = pc.replace_substring(column, mark, "")
     return pc.replace_substring(column, point, ".").cast(pa.float64())
+
+
+def truth(text: str) -> float | None:
+    """Read a truth as the number that it stands for; None when the text is none."""
+    return TRUTHS.get(text.strip(" \t"))
+
+
+def truths(column: pa.DictionaryArray) -> pa.Array:
+    """Read a column of truths as numbers.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        A text is no truth.
+
+    """
+    missing = buffers.nulls(column)
+    known = [truth(text) for text in column.dictionary.to_pylist()]
+    # What is no truth may stand in the dictionary as a text that means a missing value.
+    numbers = np.array([np.nan if one is None else one for one in [*known, None]])
+    codes = buffers.view(column.indices)
+    values = numbers[codes if missing is None else np.where(missing, len(known), codes)]
+    if np.count_nonzero(np.isnan(values)) > column.null_count:
+        raise pa.ArrowInvalid("a truth value is none")
+    # By its buffers, as `pa.array` imports pandas.
+    valid = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    return pa.Array.from_buffers(pa.float64(), len(values), [valid, pa.py_buffer(values)])
+
+
+def truth_columns(source: Source, most: int) -> frozenset[str]:
+    """Find the columns whose first value is a truth, in at most some rows.
+
+    They hold truths to the end of the file: a column does not mix words and numbers.
+    """
+    from lossctl.data.csv_fault import careful_rows
+
+    first: dict[str, str] = {}
+    with contextlib.suppress(csv.Error, UnicodeError), careful_rows(source) as rows:
+        for row in itertools.islice(rows, most):
+            for name, text in zip(source.names, row, strict=False):
+                if text not in NULLS:
+                    first.setdefault(name, text)
+            if len(first) == len(source.names):
+                break
+    return frozenset(name for name, text in first.items() if truth(text) is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, cast
@@ -13,6 +14,8 @@ from lossctl.data.dialect import Dialect
 from lossctl.data.source import Source
 
 BOM = b"\xef\xbb\xbf"
+SAMPLE_BYTES = 1 << 14
+"""Bytes of rows that are looked at before any row is read."""
 
 
 def open_text(source: Source) -> io.BufferedReader:
@@ -35,12 +38,21 @@ def header(source: Source) -> tuple[bytes, int]:
 
     Where the file cannot be cut, the place is 0: rows are then read from the beginning.
     """
-    if not is_cuttable(source):
-        with open_text(source) as file:
-            return read_header(file, source.dialect)[1], 0
-    with store.open_bytes(source) as file:
-        skipped, line = read_header(file, source.dialect)
-    return to_utf8(line, source.dialect), skipped + len(line) * source.dialect.header
+    line, start, _ = beginning(source, 0)
+    return line, start
+
+
+def beginning(source: Source, size: int = SAMPLE_BYTES) -> tuple[bytes, int, bytes]:
+    """Give what `header` does, and some bytes of rows, which may end within a row."""
+    cut, dialect = is_cuttable(source), source.dialect
+    with store.open_bytes(source) if cut else open_text(source) as file:
+        skipped, line = read_header(file, dialect)
+        rows = b"" if dialect.header else line
+        with contextlib.suppress(pa.ArrowInvalid, UnicodeDecodeError):  # whoever reads it all tells
+            rows += file.read(size)
+    if not cut:
+        return line, 0, rows
+    return to_utf8(line, dialect), skipped + len(line) * dialect.header, rows
 
 
 def is_cuttable(source: Source) -> bool:

@@ -43,6 +43,8 @@ class Source:
     """Where its bytes lie, if that is not the path."""
     nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False, kw_only=True)
     """Fields of structs among the columns, by their dotted paths: the names that lead there."""
+    truths: frozenset[str] = field(default=frozenset(), kw_only=True)
+    """Columns without a type that spell the numbers 1 and 0 as true and false."""
     modified_ns: int = field(default=0, kw_only=True)
     """Time of the last change, where it has one."""
 
