@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
+from itertools import starmap
 from typing import Any
 
 from lossctl import __version__
 from lossctl.data.cells import Cells
 from lossctl.engines.local import Stopped, run
-from lossctl.errors import LossctlError, SeveralErrors, SystemRefusal, UsageError
+from lossctl.errors import LossctlError, SeveralErrors, SystemRefusal, UsageError, singles
 from lossctl.jobs import Job, labels_of
 from lossctl.plan import Settings
 from lossctl.record import record
@@ -85,13 +87,9 @@ def report_on(jobs: Sequence[Job], outcomes: Sequence[Outcome], rank: str | None
 
     """
     good = [(j, o) for j, o in zip(jobs, outcomes, strict=True) if isinstance(o, Measured)]
-    failures = tuple(
-        Failure(dict(job.labels), tuple(job.files), outcome.as_json(), f"{job.name}: {outcome}")
-        for job, outcome in zip(jobs, outcomes, strict=True)
-        if isinstance(outcome, LossctlError)
-    )
+    failed = [(j, o) for j, o in zip(jobs, outcomes, strict=True) if isinstance(o, LossctlError)]
     if not good:
-        raise _all_failed(outcomes)
+        raise _all_failed(failed)
     labels = labels_of(jobs)
     competitor = check_rank(labels, rank)
     settings, state = _together(good, labels, competitor)
@@ -101,7 +99,7 @@ def report_on(jobs: Sequence[Job], outcomes: Sequence[Outcome], rank: str | None
     return replace(
         report,
         warnings=(*report.warnings, *told),
-        batch=Batch(labels, competitor, len(jobs), failures),
+        batch=Batch(labels, competitor, len(jobs), tuple(starmap(_failure, failed))),
         run={"version": __version__, "elapsed_s": 0.0, "inputs": list(inputs.values())},
     )
 
@@ -134,10 +132,31 @@ def check_slicings(labels: Sequence[str], columns: Iterable[str]) -> None:
             raise UsageError(f"--by {name}: that is a label of the batch already")
 
 
-def _all_failed(outcomes: Sequence[Outcome]) -> LossctlError:
-    errors = [outcome for outcome in outcomes if isinstance(outcome, LossctlError)]
-    distinct = list({str(error): error for error in errors}.values())
-    return distinct[0] if len(distinct) == 1 else SeveralErrors(distinct)
+def _failure(job: Job, error: LossctlError) -> Failure:
+    """Say of a job that failed, a line for each of its errors, what is wrong with which file."""
+    found = [_placed(single, job) for single in singles(error)]
+    whole = found[0] if len(found) == 1 else SeveralErrors(found)
+    text = "\n".join(f"{job.name}: {single}" for single in found)
+    return Failure(dict(job.labels), tuple(job.files), whole.as_json(), text)
+
+
+def _placed(error: LossctlError, job: Job) -> LossctlError:
+    """Let an error that names no file of its job name the one with the predictions."""
+    if any(file in str(error) for file in job.files):
+        return error
+    error = copy(error)
+    error.place = replace(error.place, file=job.predictions)
+    return error
+
+
+def _all_failed(failed: Sequence[tuple[Job, LossctlError]]) -> LossctlError:
+    """Put the errors of all jobs together; one that several share is told of the first of them."""
+    distinct: dict[str, LossctlError] = {}
+    for job, error in failed:
+        for single in singles(error):
+            distinct.setdefault(str(single), _placed(single, job))
+    found = list(distinct.values())
+    return found[0] if len(found) == 1 else SeveralErrors(found)
 
 
 def _together(

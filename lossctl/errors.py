@@ -148,6 +148,11 @@ class SeveralErrors(LossctlError):  # noqa: N818 - a group of errors
         return super().as_json() | {"errors": [error.as_json() for error in self.errors]}
 
 
+def singles(error: LossctlError) -> list[LossctlError]:
+    """Give the errors that an error is made of, which mostly is itself."""
+    return error.errors if isinstance(error, SeveralErrors) else [error]
+
+
 class Gathered:
     """Errors of several independent steps, kept until all of them can be reported at once.
 
@@ -165,7 +170,7 @@ class Gathered:
         """End a step, and keep its error for later."""
         if not isinstance(error, LossctlError):
             return False
-        self.errors += error.errors if isinstance(error, SeveralErrors) else [error]
+        self.errors += singles(error)
         return True
 
     def of(self, step: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import glob
-import io
 import json
 import re
 import tomllib
@@ -19,6 +18,8 @@ from lossctl.record import record
 PREDICTIONS, TARGETS = "predictions", "targets"
 """What a manifest calls the files of a job; all that stands beside them are labels."""
 LABEL = re.compile(r"\{([^{}]*)\}")
+SHOWN = 8
+"""Columns of a file that are named where it is no manifest."""
 MANIFESTS = (".csv", ".tsv", ".json", ".toml")
 
 
@@ -104,7 +105,10 @@ def _by_manifest(text: str) -> list[Job]:
     path = Path(text)
     if path.suffix.lower() not in MANIFESTS:
         message = "neither a manifest nor a pattern"
-        hint = f"a manifest ends in {', '.join(MANIFESTS)}; a pattern has {{labels}} or *"
+        hint = (
+            f"a manifest ends in {', '.join(MANIFESTS)}; a pattern has {{labels}} or *; "
+            f"`lossctl eval` measures a single file"
+        )
         raise UsageError(message, hint=hint, place=Place(text))
     try:
         entries = list(_entries(path))
@@ -122,16 +126,37 @@ def _by_manifest(text: str) -> list[Job]:
 
 
 def _entries(path: Path) -> Iterator[Any]:
-    text = path.read_text(encoding="utf-8-sig")
     if path.suffix.lower() in (".csv", ".tsv"):
         delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        yield from csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, delimiter=delimiter, strict=True)
+            _check_header(table.fieldnames, path)
+            yield from table
         return
+    text = path.read_text(encoding="utf-8-sig")
     document = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     found = document.get("jobs") if isinstance(document, dict) else document
     if not isinstance(found, list):
         raise ValueError("it holds no list of jobs")  # noqa: TRY004 - of the user's file
     yield from found
+
+
+def _check_header(names: Sequence[str] | None, path: Path) -> None:
+    """Refuse a table of rows that is given in place of one of jobs, before it is read.
+
+    Raises
+    ------
+    UsageError
+        It names no files of predictions.
+
+    """
+    if names is not None and PREDICTIONS not in names:
+        shown = ", ".join(names[:SHOWN]) + (" and more" if len(names) > SHOWN else "")
+        raise UsageError(
+            f"a data file rather than a manifest: it has no column {PREDICTIONS!r}, only {shown}",
+            hint="a pattern such as 'preds/*.csv' finds data files, `lossctl eval` measures one",
+            place=Place(str(path)),
+        )
 
 
 def _job(entry: Any, number: int, manifest: Path) -> Job:

@@ -164,6 +164,6 @@ def evaluate_jobs(
     whole = report_on(found, outcomes, rank)
     outputs.write(whole, quiet=quiet)
     failures = whole.batch.failures if whole.batch is not None else ()
-    for failure in failures:
-        note(f"error: {failure.text}")
+    for line in (line for failure in failures for line in failure.text.splitlines()):
+        note(f"error: {line}")
     return Exit.UNMEASURABLE if failures else Exit.DONE

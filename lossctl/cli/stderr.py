@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from typer.exceptions import TyperException
 
-from lossctl.errors import LossctlError, SeveralErrors, UsageError
+from lossctl.errors import LossctlError, UsageError, singles
 
 JSON_FORMATS = ("json", "jsonl")
 FORMAT = re.compile(r"--format(?:=(?P<long>.*))?|-[qhV]*f(?P<short>.*)")
@@ -34,7 +34,7 @@ def show_error(error: LossctlError, arguments: Sequence[str]) -> None:
     if _wants_json(arguments):
         note(json.dumps(error.as_json(), ensure_ascii=False))
         return
-    for single in error.errors if isinstance(error, SeveralErrors) else [error]:
+    for single in singles(error):
         where = f"{single.place}: " if str(single.place) else ""
         note(f"error: {where}{single.message}")
         if single.hint:

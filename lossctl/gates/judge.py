@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
-from lossctl.gates.baseline import Baseline, Change, Fault
+from lossctl.gates.baseline import Baseline, Change, Fault, key_of
 from lossctl.gates.checks import CHANGES, LOWER_BOUNDS, Check, Slice
 from lossctl.record import record
 from lossctl.report import Report
@@ -36,8 +36,13 @@ class Observed:
 def judge(
     checks: Sequence[Check], report: Report, baseline: Baseline | None = None
 ) -> tuple[Outcome, ...]:
-    """Hold every check against the report, in the order of the checks."""
-    return tuple(outcome for check in checks for outcome in _judge_check(check, report, baseline))
+    """Hold every check against the report, in the order of the checks.
+
+    A slice that is limited by itself and as one of all is told once where both say the same.
+    """
+    found = (outcome for check in checks for outcome in _judge_check(check, report, baseline))
+    distinct = {(o.name, key_of(o.loss or "", o.slice), o.limit, o.message): o for o in found}
+    return tuple(distinct.values())
 
 
 def unmeasured(checks: Sequence[Check], reason: str, message: str) -> tuple[Outcome, ...]:

@@ -227,7 +227,34 @@ def test_a_batch_without_a_good_job_is_an_error(call: Call) -> None:
     assert err.count("no such file") == 3
     status, out, err = call("batch", "preds/{model}/{day}.csv", "-l", "mae")
     assert (status, out) == (Exit.USAGE, "")
-    assert "no column found for the role 'target'" in err
+    assert err.count("no column found for the role 'target'") == 1
+    assert err.startswith("error: preds/fair/d0.csv: mae: no column found")
+
+
+def test_an_error_that_names_no_file_is_told_with_one(call: Call) -> None:
+    """Each of several errors of a job on a line of its own."""
+    write("whole.csv", "prediction,target", ["1,2"])
+    write("half.csv", "a,b", ["1,2"])
+    status, _, err = call("batch", "{name}.csv", "-l", "mae", "-q")
+    assert status == Exit.UNMEASURABLE
+    told = [line.partition(" (")[0] for line in err.splitlines()]
+    where = "error: name=half: half.csv: mae: no column found for the role"
+    assert told == [f"{where} 'prediction'", f"{where} 'target'"]
+
+
+def test_a_data_file_in_place_of_a_manifest_is_one_error(call: Call) -> None:
+    write("rows.csv", "prediction,target", ["1,2"] * 100)
+    status, _, err = call("batch", "rows.csv", "-l", "mae")
+    assert status == Exit.USAGE
+    assert err == (
+        "error: rows.csv: a data file rather than a manifest: it has no column 'predictions', "
+        "only prediction, target\n"
+        "hint: a pattern such as 'preds/*.csv' finds data files, `lossctl eval` measures one\n"
+    )
+    Path("rows.parquet").touch()
+    status, _, err = call("batch", "rows.parquet", "-l", "mae")
+    assert status == Exit.USAGE
+    assert "`lossctl eval` measures a single file" in err
 
 
 def test_a_job_without_rows_fails_alone(call: Call) -> None:

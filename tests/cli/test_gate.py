@@ -77,6 +77,19 @@ def test_a_limit_may_be_on_every_slice(call: Call, write: Write) -> None:
     assert (status, found) == (Exit.LIMIT, {"a": "fail", "b": "pass"})
 
 
+def test_a_slice_limited_twice_alike_is_told_once(call: Call, write: Write) -> None:
+    """Another limit on the same slice stays a check of its own."""
+    limits = [f"slice = {where}\nmax = 0.01" for where in ('"all"', '{ part = "a" }')]
+    other = 'slice = { part = "a" }\nmax = 0.02'
+    write("lossctl.toml", 'by = "part"\ndecide = "point"\n' + check(*limits, other))
+    assert call("gate")[2].splitlines()[1:] == [
+        "fail: max mae [part=a]: mae is 1.5; at most 0.01 is allowed",
+        "fail: max mae [part=b]: mae is 0.333333; at most 0.01 is allowed",
+        "fail: max mae (2) [part=a]: mae is 1.5; at most 0.02 is allowed",
+        "gate fail: 3 fail",
+    ]
+
+
 def test_flags_go_before_the_environment_and_that_before_the_file(
     call: Call, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
