@@ -96,19 +96,7 @@ def apply_policies(
         return {}
     nothing = np.zeros(chunk.rows, dtype=np.bool_)
     null = np.logical_or.reduce([nothing, *chunk.missing.values()])
-    infinite = nothing.copy()
-    outside: list[tuple[Check, Mask]] = []
-    for check, values, marked in found:
-        bad = marked & ~null
-        if not bad.any():
-            continue
-        # A NaN names no class, so there is nothing to keep.
-        if nonfinite == "error" or (nonfinite == "keep" and check.slot.kind == "class"):
-            outside.append((check, bad))
-            continue
-        not_finite = bad & ~finite_rows(values)
-        infinite |= not_finite
-        outside.append((check, bad & ~not_finite))
+    infinite, outside = _told_apart(found, null, nonfinite)
     dropped = infinite if nonfinite == "drop" else nothing
     faults = [
         _fault(check, chunk, task, int(rows[0]))
@@ -126,6 +114,26 @@ def apply_policies(
     if any(map(len, places.values())):
         chunk.drop(null | dropped)
     return {why: rows for why, rows in places.items() if len(rows)}
+
+
+def _told_apart(
+    found: Sequence[tuple[Check, Any, Mask]], null: Mask, nonfinite: Nonfinite
+) -> tuple[Mask, list[tuple[Check, Mask]]]:
+    """Mark the rows that are not finite and may be, and for each check those outside its domain."""
+    infinite = np.zeros_like(null)
+    outside: list[tuple[Check, Mask]] = []
+    for check, values, marked in found:
+        bad = marked & ~null
+        if not bad.any():
+            continue
+        # A NaN names no class, so there is nothing to keep.
+        if nonfinite == "error" or (nonfinite == "keep" and check.slot.kind == "class"):
+            outside.append((check, bad))
+            continue
+        not_finite = bad & ~finite_rows(values)
+        infinite |= not_finite
+        outside.append((check, bad & ~not_finite))
+    return infinite, outside
 
 
 def _error(fault: Fault, task: Task, chunk: Chunk) -> LossctlError:

@@ -214,6 +214,24 @@ def pairing_of(sources: Sequence[Source], policies: Policies, *, stacked: bool) 
     return "key"
 
 
+def _weight(source: int, name: str, holders: Iterable[Source]) -> Slot:
+    """Read weights from a column, which has to be of numbers in every file that it is read from."""
+    for holder in holders:
+        check_type("weight", holder, name, label=False, may_be_list=False)
+    return Slot("number", source, (name,))
+
+
+def _shared(sources: Sequence[Source], apart: Collection[str]) -> tuple[str, ...]:
+    """Name the columns that several files hold, apart from some; of a struct its fields are."""
+    holders = Counter(
+        name
+        for source in sources
+        for name in source.names
+        if not any(path[0] == name for path in source.nested.values())
+    )
+    return tuple(name for name, files in holders.items() if files > 1 and name not in apart)
+
+
 def _check_keys(reading: Reading) -> None:
     """Refuse a key that is a number as well, in a format that reads a column in one way only."""
     for number, source in enumerate(reading.sources):
@@ -303,29 +321,18 @@ def plan_reading(
     weight = None
     if policies.weight is not None:
         ((source, name),) = find([policies.weight], purpose="to weigh by")
-        weight = Slot("number", source, (name,))
-        for holder in sources if pairing == "populations" else (sources[source],):
-            check_type("weight", holder, name, label=False, may_be_list=False)
+        holders = sources if pairing == "populations" else (sources[source],)
+        weight = _weight(source, name, holders)
     where = None
     if policies.where is not None:
         where = bind_where(policies.where, sources, tuple(slots), in_all=pairing == "populations")
-    shared: tuple[str, ...] = ()
-    if pairing == "position":
-        # Of a struct its fields are compared.
-        holders = Counter(
-            name
-            for source in sources
-            for name in source.names
-            if not any(path[0] == name for path in source.nested.values())
-        )
-        shared = tuple(n for n, files in holders.items() if files > 1 and n not in apart)
     reading = Reading(
         tuple(sources),
         pairing,
         tuple(slots),
         policies.nulls,
         min(policies.chunk_rows or rows_of_chunk(slots, sliced=bool(policies.sliced)), MOST_ROWS),
-        shared,
+        _shared(sources, apart) if pairing == "position" else (),
         tuple(
             column
             for name in policies.sliced

@@ -12,7 +12,7 @@ import numpy as np
 
 from lossctl.data.tasks import Piece
 from lossctl.errors import DomainError, InputError, Place
-from lossctl.losses import Role, Spec
+from lossctl.losses import Finish, Role, Spec
 from lossctl.plan import Policies, Settings
 from lossctl.report import Report
 from lossctl.results import (
@@ -193,23 +193,15 @@ def result_of(
     n = summary.rows + infinite.count + undefined.count + negative.count
     n += int(tally.weightless[group])
     weight = summary.weight + tally.odd_weight.fraction(group) if weighted else n
-    value, reason, limit = None, None, None
     if undefined.count or (infinite.count and negative.count):
-        reason = f"not a number in {_rows_in_words(undefined.count or infinite.count)}"
+        odd = undefined.count or infinite.count
+        value, reason, limit = None, f"not a number in {_rows_in_words(odd)}", None
     elif infinite.count or negative.count:
-        reason = f"infinite in {_rows_in_words(infinite.count or negative.count)}"
-        limit = math.inf if infinite.count else -math.inf
+        odd, limit = (infinite.count, math.inf) if infinite.count else (negative.count, -math.inf)
+        value, reason = None, f"infinite in {_rows_in_words(odd)}"
     else:
-        means = summary.means
-        value = None if means is None else finish.value(means)
-        reason = None
-        if value is None and means:
-            reason = f"{finish.undefined} with a weight" if weighted else finish.undefined
-        elif value is None:
-            reason = "zero weight" if n else "no rows"
-        rounded = None if value is None else double(value)
-        if rounded is not None and math.isinf(rounded):
-            value, reason, limit = None, "beyond the largest double", rounded
+        empty = "zero weight" if n else "no rows"
+        value, reason, limit = _finished(finish, summary.means, empty, weighted=weighted)
     if math.isinf(double(weight)):
         raise InputError(
             "the sum of the weights is beyond the largest double",
@@ -243,6 +235,24 @@ def result_of(
         limit=limit,
         small=bool(slice_) and n < policies.min_slice_rows,
     )
+
+
+def _finished(
+    finish: Finish, means: Sequence[Fraction] | None, empty: str, *, weighted: bool
+) -> tuple[Fraction | float | None, str | None, float | None]:
+    """Give the value of finite rows; without one the reason, and where it overflows the infinity.
+
+    ``empty`` is the reason where there is nothing to take a mean of.
+    """
+    value = None if means is None else finish.value(means)
+    if value is None and means:
+        return None, f"{finish.undefined} with a weight" if weighted else finish.undefined, None
+    if value is None:
+        return None, empty, None
+    rounded = double(value)
+    if math.isinf(rounded):
+        return None, "beyond the largest double", rounded
+    return value, None, None
 
 
 def _worst(tally: Tally, group: int, policies: Policies, places: Places) -> tuple[WorstRow, ...]:
