@@ -193,15 +193,11 @@ def result_of(
     n = summary.rows + infinite.count + undefined.count + negative.count
     n += int(tally.weightless[group])
     weight = summary.weight + tally.odd_weight.fraction(group) if weighted else n
-    if undefined.count or (infinite.count and negative.count):
-        odd = undefined.count or infinite.count
-        value, reason, limit = None, f"not a number in {_rows_in_words(odd)}", None
-    elif infinite.count or negative.count:
-        odd, limit = (infinite.count, math.inf) if infinite.count else (negative.count, -math.inf)
-        value, reason = None, f"infinite in {_rows_in_words(odd)}"
-    else:
+    found = _odd(infinite.count, negative.count, undefined.count)
+    if found is None:
         empty = "zero weight" if n else "no rows"
-        value, reason, limit = _finished(finish, summary.means, empty, weighted=weighted)
+        found = _finished(finish, summary.means, empty, weighted=weighted)
+    value, reason, limit = found
     if math.isinf(double(weight)):
         raise InputError(
             "the sum of the weights is beyond the largest double",
@@ -237,13 +233,24 @@ def result_of(
     )
 
 
+Finished = tuple[Fraction | float | None, str | None, float | None]
+"""A value, or None and the reason, and the infinity that the value is where it is one."""
+
+
+def _odd(infinite: int, negative: int, undefined: int) -> Finished | None:
+    """Finish rows of which some are no finite number; None where all are."""
+    if undefined or (infinite and negative):
+        return None, f"not a number in {_rows_in_words(undefined or infinite)}", None
+    if infinite or negative:
+        limit = math.inf if infinite else -math.inf
+        return None, f"infinite in {_rows_in_words(infinite or negative)}", limit
+    return None
+
+
 def _finished(
     finish: Finish, means: Sequence[Fraction] | None, empty: str, *, weighted: bool
-) -> tuple[Fraction | float | None, str | None, float | None]:
-    """Give the value of finite rows; without one the reason, and where it overflows the infinity.
-
-    ``empty`` is the reason where there is nothing to take a mean of.
-    """
+) -> Finished:
+    """Finish rows that are all finite; ``empty`` is the reason where they have no mean."""
     value = None if means is None else finish.value(means)
     if value is None and means:
         return None, f"{finish.undefined} with a weight" if weighted else finish.undefined, None
