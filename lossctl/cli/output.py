@@ -100,7 +100,9 @@ class Outputs:
             sys.stdout.write(document)
         if not quiet:
             if self.format == "table":
-                for line in _columns(report):
+                from lossctl.formats.cells import left_out
+
+                for line in (*_columns(report), *left_out(report)):
                     note(line)
                 if isinstance(report, Report) and report.fingerprint is not None:
                     note(f"fingerprint: {report.fingerprint}")

@@ -61,6 +61,8 @@ def _warnings(
     places: Places,
 ) -> Iterator[str]:
     for why, count in rows.dropped.items():
+        if why == "filtered":  # that was asked for
+            continue
         yield f"{count.count} of {rows.read} rows dropped ({why})"
     for subject in (subject for subject in judged if not subject.slice):
         for (kind, model, group), found in sorted(subject.paired.odd.items()):

@@ -60,6 +60,14 @@ def tables(document: Document, *, worst: bool = False) -> list[tuple[str, Table]
     return [(title, table) for title, table in said if table]
 
 
+def left_out(document: Document) -> list[str]:
+    """Say how many rows a filter left out; nothing where it left out none."""
+    rows = document.rows
+    if "filtered" not in rows.dropped:
+        return []
+    return [f"{rows.dropped['filtered'].count} of {rows.read} rows left out by --where"]
+
+
 def _results(report: Report) -> Table:
     results = report.results
     weighted = any(result.weight != result.n for result in results)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lossctl.formats import Document, Style
-from lossctl.formats.cells import place_name, tables
+from lossctl.formats.cells import left_out, place_name, tables
 from lossctl.report import Report
 from lossctl.verdict import Verdict
 
 
 def render(report: Document, style: Style) -> str:
-    """Give the verdict of the limits, the results, their worst rows and the warnings."""
+    """Give the verdict of the limits, the results, their worst rows and notes."""
     found = tables(report, worst=style.worst)
     blocks = []
     if isinstance(report, Report) and report.gate is not None:
@@ -21,7 +21,7 @@ def render(report: Document, style: Style) -> str:
     for title, shown in found:
         blocks += [[f"**{_escaped(title)}**"]] * bool(title)
         blocks.append(_table(shown))
-    blocks.append([f"- {_escaped(warning)}" for warning in report.warnings])
+    blocks.append([f"- {_escaped(note)}" for note in (*left_out(report), *report.warnings)])
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 

@@ -71,6 +71,21 @@ def test_dropped_rows_are_told_with_the_first_of_them(call: Call, write: Write) 
     assert report["rows"]["read"] == report["rows"]["scored"] + sum(counts.values()) == 6
 
 
+def test_rows_left_out_by_a_filter_are_told_beside_the_table(script: Call, write: Write) -> None:
+    """As a note and no warning: nothing is wrong, and the status and the gate are as ever."""
+    path = write("rows.csv", "prediction,target,part\n1,2,a\n3,3,b\n5,4,a\n6,6.5,b\n")
+    note = "2 of 4 rows left out by --where"
+    for command in (["eval", path, "--max", "mae=1"], ["compare", path, path], ["worst", path]):
+        run = [*command, "-l", "mae", "--where", "part == 'b'"]
+        status, _, err = script(*run)
+        assert (status, err.splitlines().count(note)) == (Exit.DONE, 1)
+        assert note not in script(*run, "-q")[2]
+        assert f"\n- {note}\n" in script(*run, "-f", "md")[1]
+        assert "warning" not in err
+    _, out, err = script("eval", path, "-l", "mae", "--where", "prediction > 0")
+    assert "left out" not in out + err
+
+
 @pytest.mark.parametrize(
     "options",
     [
