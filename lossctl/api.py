@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, get_args
 
 import pyarrow as pa
 
+from lossctl.account import account
 from lossctl.checks import Nonfinite
 from lossctl.compare import Method, plan_comparison
 from lossctl.compare import compare as compare_plan
@@ -31,7 +32,6 @@ from lossctl.plan import Policies, make_plan
 from lossctl.report import Report
 from lossctl.score import Emit, Scoring
 from lossctl.score import score as score_plan
-from lossctl.summarise import account
 
 Rows: TypeAlias = Any
 """A path, a table of pandas, polars, Arrow or any library that speaks the Arrow C stream

@@ -10,6 +10,7 @@ from itertools import starmap
 from typing import Any
 
 from lossctl import __version__
+from lossctl.account import absent_labels, account
 from lossctl.data.cells import Cells
 from lossctl.engines.local import Stopped, run
 from lossctl.errors import LossctlError, SeveralErrors, SystemRefusal, UsageError, singles
@@ -19,7 +20,7 @@ from lossctl.record import record
 from lossctl.report import Batch, Failure, Report
 from lossctl.results import Result
 from lossctl.state import State, empty_state
-from lossctl.summarise import absent_labels, account, summarise
+from lossctl.summarise import summarise
 
 
 @record

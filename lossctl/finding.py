@@ -15,6 +15,8 @@ from itertools import combinations
 
 import numpy as np
 
+from lossctl.account import Places
+from lossctl.finishing import double, interval, result_of, standard_error
 from lossctl.losses import Spec
 from lossctl.plan import Settings
 from lossctl.record import record
@@ -22,7 +24,6 @@ from lossctl.results import FoundSlice, Result, Search
 from lossctl.state import State, empty_tally
 from lossctl.stats.moments import Summary
 from lossctl.stats.tally import Tally
-from lossctl.summarise import Places, double, interval, result_of, standard_error
 
 ODD = ("infinite", "negative_infinite", "undefined")
 SHOWN = 20

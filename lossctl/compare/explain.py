@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from lossctl.account import Places
 from lossctl.compare.effects import Estimate, change, estimate_of, value_of
 from lossctl.compare.judge import Subject
 from lossctl.compare.plan import ComparisonPlan
@@ -14,7 +15,6 @@ from lossctl.compare.state import ComparisonState, empty_paired
 from lossctl.comparison import Contribution, Difference, Explanation, Part
 from lossctl.losses import Spec
 from lossctl.stats.extremes import Extreme
-from lossctl.summarise import Places
 
 UNEXPLAINED = "the value has no slope here, so its parts cannot be told"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from lossctl import __version__
+from lossctl.account import Places, absent_labels, account
 from lossctl.collect import Progress, collect
 from lossctl.compare.explain import explanations
 from lossctl.compare.judge import Subject, differences, leaderboards, subjects
@@ -15,7 +16,6 @@ from lossctl.compare.state import empty_comparison, measure
 from lossctl.comparison import Comparison, Difference
 from lossctl.data.source import inputs_of
 from lossctl.results import Rows
-from lossctl.summarise import Places, absent_labels, account
 
 
 def compare(plan: ComparisonPlan, progress: Progress | None = None) -> Comparison:
