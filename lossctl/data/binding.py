@@ -9,7 +9,7 @@ from typing import Literal
 import pyarrow as pa
 
 from lossctl.data.columns import check_named, is_listed, listed, resolve
-from lossctl.data.kinds import check_type, is_list, list_width
+from lossctl.data.kinds import check_type, is_list, list_width, takers_of_lists
 from lossctl.data.source import Source
 from lossctl.data.suffixes import box_order, in_order, suffixes
 from lossctl.errors import ColumnError, Gathered, UsageError, did_you_mean
@@ -140,17 +140,17 @@ class _Finder:
         )
 
     def _usual(self, role: Role) -> _Found | None:
-        stems = (*role.domain.hints, *USUAL.get(role.name, (role.name,)))
         for index in self._order(role):
             source = self.sources[index]
-            by_lower = {name.strip().lower(): name for name in reversed(source.names)}
-            for stem in stems:
+            by_lower = _by_lower(source)
+            for stem in _stems(role):
                 name = by_lower.get(stem)
                 if name is not None and self._fits(role, source.types[name]):
                     return index, (name,), ()
                 group = _numbered(source.names, stem)
                 whole = index, group, suffixes(group, f"{stem}_")
-                if role.domain.size and not role.domain.ragged and self._enough(role, group):
+                matrix = role.domain.takes_lists and not role.domain.ragged
+                if matrix and self._enough(role, group):
                     return whole
                 untyped = all(source.types[name] is None for name in group)
                 if role.domain.ragged and len(group) > 1 and untyped:
@@ -164,7 +164,7 @@ class _Finder:
         listed = is_list(kind)
         if role.domain.ragged or (role.domain.size and role.name != "target"):
             return listed
-        return bool(role.domain.size) or not listed
+        return role.domain.takes_lists or not listed
 
     def _enough(self, role: Role, group: tuple[str, ...]) -> bool:
         size = role.domain.size
@@ -175,7 +175,7 @@ class _Finder:
     ) -> Slot:
         source, domain = self.sources[index], role.domain
         several = len(columns) > 1
-        if several and not domain.size:
+        if several and not domain.takes_lists:
             raise self._wrong_number(role, columns, "one column")
         in_list = not several and source.types[columns[0]] is not None
         in_list = in_list and is_list(source.types[columns[0]])
@@ -183,7 +183,7 @@ class _Finder:
         label = label and (bool(domain.size) or self.choices.positive is not None)
         for holder in self.sources if self.stacked else (source,):
             for column in columns:
-                may_be_list = bool(domain.size) and not several
+                may_be_list = domain.takes_lists and not several
                 check_type(role.name, holder, column, label=label, may_be_list=may_be_list)
         if domain.ragged:
             return Slot("ragged", index, columns, len(columns), names)
@@ -239,12 +239,35 @@ def _check_labels_used(binding: Binding, choices: Choices) -> None:
 
 def _no_column(role: Role, losses: Sequence[str], sources: Sequence[Source]) -> ColumnError:
     option = {"prediction": "--pred", "target": "--target"}.get(role.name)
-    columns = "COLUMNS" if role.domain.size else "COLUMN"
+    columns = "COLUMNS" if role.domain.takes_lists else "COLUMN"
     way = f"{option} {columns}" if option else f"--col {role.name}={columns}"
-    return ColumnError(
-        f"{', '.join(losses)}: no column found for the role {role.name!r} ({role.domain.text})",
-        hint=f"name it with {way}; {listed(sources)}",
+    message = (
+        f"{', '.join(losses)}: no column found for the role {role.name!r} ({role.domain.text})"
     )
+    hints = [f"name it with {way}", listed(sources)]
+    if not role.domain.takes_lists and (lists := _usual_lists(role, sources)):
+        message += f"; {lists[0]!r} holds a list a row"
+        hints.insert(0, takers_of_lists(role.name))
+    return ColumnError(message, hint="; ".join(filter(None, hints)))
+
+
+def _usual_lists(role: Role, sources: Sequence[Source]) -> list[str]:
+    """Find the columns that go by a usual name of a role and hold lists."""
+    named = ((source, _by_lower(source).get(stem)) for source in sources for stem in _stems(role))
+    return [
+        name
+        for source, name in named
+        if name is not None and (kind := source.types[name]) is not None and is_list(kind)
+    ]
+
+
+def _stems(role: Role) -> tuple[str, ...]:
+    """Give the usual names of a role's columns, best first."""
+    return (*role.domain.hints, *USUAL.get(role.name, (role.name,)))
+
+
+def _by_lower(source: Source) -> dict[str, str]:
+    return {name.strip().lower(): name for name in reversed(source.names)}
 
 
 def find_columns(
@@ -289,7 +312,7 @@ def is_output(name: str) -> bool:
         for loss in REGISTRY.values()
         for role in loss.roles
         if role.name != "target"
-        for stem in (*role.domain.hints, *USUAL.get(role.name, (role.name,)))
+        for stem in _stems(role)
     }
     return lower in stems or any(lower.startswith(f"{stem}_") for stem in stems)
 

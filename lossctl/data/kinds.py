@@ -7,6 +7,7 @@ import pyarrow as pa
 from lossctl.data.columns import listed
 from lossctl.data.source import Source, format_of
 from lossctl.errors import ColumnError, Place
+from lossctl.losses import REGISTRY
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -41,13 +42,22 @@ def check_type(role: str, source: Source, column: str, *, label: bool, may_be_li
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     text = text or pa.types.is_dictionary(kind)
     needed = "labels" if label else "numbers"
+    hint = "for text labels name the positive one with --positive" if text else ""
     raise ColumnError(
         f"column {column!r} for the role {role!r} holds {kind}, not {needed}",
-        hint="for text labels name the positive one with --positive"
-        if text and role == "target"
-        else "",
+        hint=takers_of_lists(role) if is_list(kind) else hint if role == "target" else "",
         place=Place(source.path),
     )
+
+
+def takers_of_lists(role: str) -> str:
+    """Say which losses take a list a row in a role; nothing where none does."""
+    names = [
+        loss.name
+        for loss in REGISTRY.values()
+        if any(one.name == role and one.domain.takes_lists for one in loss.roles)
+    ]
+    return f"losses that take lists there: {', '.join(names)}" if names else ""
 
 
 def list_width(source: Source, column: str) -> int:

@@ -83,6 +83,11 @@ class Domain:
     """Empty for a scalar; else a letter shared by roles of equal width, or the width itself."""
     ragged = False
 
+    @property
+    def takes_lists(self) -> bool:
+        """Tell whether a row may hold several values."""
+        return bool(self.size)
+
     def violations(self, values: Any, parameters: Parameters, sizes: Sizes) -> Mask | None:
         """Mark the rows outside the domain, shape ``(rows,)``; None when there are none."""
         del parameters, sizes
@@ -230,6 +235,8 @@ class Classes(Simplex):
 @record
 class ClassNumbers(Classes):
     """The true class as a class number ``0..K-1`` only."""
+
+    takes_lists = False
 
 
 @record

@@ -258,6 +258,49 @@ def test_a_column_of_another_type_is_refused(
         value(losses, parquet(**columns), columns={})
 
 
+def test_a_list_in_a_role_of_one_number_comes_with_the_losses_that_take_it(
+    value: Value, parquet: Write
+) -> None:
+    """Whether it is found by its name, beside others, or told."""
+    path = parquet(prediction=[[1.0, 2.0]], target=[1.0], yhat_1=[1.0], vector=[[1.0]])
+    with pytest.raises(ColumnError) as found:
+        value("mse", path)
+    assert found.value.message.endswith("(a finite number); 'prediction' holds a list a row")
+    assert "name it with --pred COLUMN; columns: prediction, target" in found.value.hint
+    with pytest.raises(ColumnError) as told:
+        value("mse", path, columns={"prediction": "vector"})
+    assert told.value.message == (
+        "column 'vector' for the role 'prediction' holds list<element: double>, not numbers"
+    )
+    for error in (found.value, told.value):
+        assert error.hint.startswith("losses that take lists there: cross_entropy, ")
+        assert "bce" not in error.hint
+    with pytest.raises(ColumnError) as missing:
+        value("mse", parquet(yhat_1=[1.0], target=[1.0]))
+    assert missing.value.message.endswith("(a finite number)")
+
+
+def test_weights_of_classes_are_refused_where_a_class_is_needed(
+    value: Value, csv: Write, parquet: Write
+) -> None:
+    """As a list, or as a column for each class."""
+    path = parquet(prediction=[[0.1, 0.9]], target=[[0.0, 1.0]])
+    assert value("cross_entropy", path) == pytest.approx(-math.log(0.9))
+    with pytest.raises(ColumnError, match="class name\\); 'target' holds a list a row"):
+        value("multiclass_hinge", path)
+    with pytest.raises(ColumnError, match="holds list<.*") as told:
+        value("multiclass_hinge", path, columns={"target": "target"})
+    assert told.value.hint == (
+        "losses that take lists there: cross_entropy, cross_entropy_logits, categorical_focal, "
+        "iou, log_iou, giou, diou, ciou, mask_iou, mask_iou_thresholded"
+    )
+    path = csv("prediction_a,prediction_b,target_a,target_b", "0.1,0.9,0,1")
+    with pytest.raises(ColumnError, match="no column found for the role 'target'"):
+        value("multiclass_hinge", path)
+    with pytest.raises(ColumnError, match="the role 'target' needs one column, not 2"):
+        value("multiclass_hinge", path, columns={"target": "target_*"})
+
+
 def test_both_files_of_two_populations_need_the_columns(value: Value, csv: Write) -> None:
     real, fake = csv("prediction", "0.5", name="r.csv"), csv("score", "1", name="f.csv")
     for files in ((real, fake), (fake, real)):
