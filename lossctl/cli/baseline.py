@@ -64,7 +64,7 @@ def keep_baseline(
       lossctl baseline show
       lossctl baseline age --max-age 90d
     """
-    from lossctl.cli.options import one_of
+    from lossctl.cli.values import one_of
     from lossctl.errors import Exit, UsageError
     from lossctl.gates.accepted import read_accepted
 

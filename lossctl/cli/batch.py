@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lossctl.cli import options as opt
+from lossctl.cli import values
 from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
 Jobs = Annotated[
@@ -121,7 +122,7 @@ def evaluate_jobs(
     outputs = wrong.of(Outputs.plan, format, output, report, color=color, others=[jobs, *files])
     if found:
         wrong.of(check_rank, labels_of(found), rank)
-        sliced = [name for columns in by or () for name in opt.names(columns)]
+        sliced = [name for columns in by or () for name in values.names(columns)]
         wrong.of(check_slicings, labels_of(found), sliced)
     options: dict[str, Any] = {
         "pred": pred,
@@ -147,7 +148,7 @@ def evaluate_jobs(
         "quantiles": quantiles,
         "histogram": histogram,
         "top": top,
-        "keep": wrong.of(opt.kept, keep, top) or (),
+        "keep": wrong.of(values.kept, keep, top) or (),
         "chunk_rows": chunk_rows,
     }
     states = wrong.of(prepare, state_dir, found, resume=resume)
@@ -156,7 +157,7 @@ def evaluate_jobs(
     ask(wrong, [], losses, **options | {"inputs": AS_NAMED})
     cores = threads or usable_cores()
     workers = min(cores, len(found))
-    share = max(opt.size(memory) // workers, opt.LEAST_MEMORY)
+    share = max(values.size(memory) // workers, values.LEAST_MEMORY)
     options |= {"group": group, "jobs": max(1, cores // workers), "memory": str(share)}
     measure = JobMeasure(losses, options, states, resume=resume)
     with count_of(len(found), shown=not (quiet or no_progress)) as done:

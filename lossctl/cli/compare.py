@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lossctl.cli import options as opt
+from lossctl.cli import values
 from lossctl.cli.complete import complete_columns
 from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
@@ -196,15 +197,15 @@ def compare_models(
     wrong = Gathered()
     outputs = wrong.of(Outputs.plan, format, output, report, color=color, others=files)
     method = Method(
-        level=wrong.of(opt.level, ci),
-        correction=wrong.of(opt.one_of, "--correction", correction, Correction),
-        test=wrong.of(opt.one_of, "--test", test, Test),
+        level=wrong.of(values.level, ci),
+        correction=wrong.of(values.one_of, "--correction", correction, Correction),
+        test=wrong.of(values.one_of, "--test", test, Test),
         cluster=cluster,
         time=time,
         block_length=block_length,
         resamples=resamples,
         seed=seed,
-        explain=opt.names(explain),
+        explain=values.names(explain),
         top=top,
     )
     wrong.of(method.check, weight)

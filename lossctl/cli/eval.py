@@ -6,6 +6,7 @@ import typer
 
 from lossctl.cli import limits as lim
 from lossctl.cli import options as opt
+from lossctl.cli import values
 from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
 
@@ -145,7 +146,7 @@ def evaluate_files(
         histogram=histogram,
         top=top,
         sensitivity=sensitivity,
-        keep=wrong.of(opt.kept, keep, top) or (),
+        keep=wrong.of(values.kept, keep, top) or (),
         where=where,
         weight=weight,
         keys=key,

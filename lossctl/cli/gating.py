@@ -82,7 +82,7 @@ class Gating:
             A limit is none, is on a loss that is not measured, or lacks what it needs.
 
         """
-        from lossctl.cli.options import one_of
+        from lossctl.cli.values import one_of
         from lossctl.losses import parse
 
         wrong = Gathered()

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from lossctl.cli.options import one_of, option
+from lossctl.cli.options import option
 from lossctl.cli.stderr import note
+from lossctl.cli.values import one_of
 from lossctl.errors import Gathered
 
 if TYPE_CHECKING:

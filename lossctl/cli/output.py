@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from lossctl.cli.options import one_of
 from lossctl.cli.stderr import note
+from lossctl.cli.values import one_of
 from lossctl.comparison import Comparison
 from lossctl.errors import Gathered, OutputError, Place, UsageError
 from lossctl.formats import CHECK_FORMATS, FORMATS, REPORT_FORMATS, Document, Style, render

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lossctl.cli import options as opt
+from lossctl.cli import values
 from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
 Form = Annotated[str, opt.option("--format", "-f", metavar="table|json", help="Form of the plan.")]
@@ -73,7 +74,7 @@ def show_plan(
 
     files = [path for path in (predictions, targets) if path is not None]
     wrong = Gathered()
-    wrong.of(opt.one_of, "--format", format, Literal["table", "json"])
+    wrong.of(values.one_of, "--format", format, Literal["table", "json"])
     if output is not None:
         wrong.of(check_writable, Path(output))
     asked = ask(
@@ -102,7 +103,7 @@ def show_plan(
         ci=ci,
         quantiles=quantiles,
         top=top,
-        keep=wrong.of(opt.kept, keep, top) or (),
+        keep=wrong.of(values.kept, keep, top) or (),
         jobs=jobs,
         chunk_rows=chunk_rows,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lossctl.cli import options as opt
+from lossctl.cli import values
 from lossctl.cli.inputs import AS_NAMED, Inputs
 
 if TYPE_CHECKING:
@@ -126,14 +126,14 @@ def ask(
     from lossctl.plan import Policies
 
     if sensitivity and weight is not None:
-        wrong.of(opt.refuse, "--sensitivity counts rows; it does not go with --weight")
+        wrong.of(values.refuse, "--sensitivity counts rows; it does not go with --weight")
     specs = wrong.of(parse, losses)
-    told = wrong.of(opt.columns, pred, target, col) or {}
+    told = wrong.of(values.columns, pred, target, col) or {}
     policies = Policies(
-        nulls=wrong.of(opt.one_of, "--nulls", nulls, Nulls),
-        nonfinite=wrong.of(opt.one_of, "--nonfinite", nonfinite, Nonfinite),
-        ci=wrong.of(opt.confidence, ci),
-        quantiles=wrong.of(opt.shares, quantiles),
+        nulls=wrong.of(values.one_of, "--nulls", nulls, Nulls),
+        nonfinite=wrong.of(values.one_of, "--nonfinite", nonfinite, Nonfinite),
+        ci=wrong.of(values.confidence, ci),
+        quantiles=wrong.of(values.shares, quantiles),
         histogram=histogram,
         top=top,
         keep=tuple(keep),
@@ -143,18 +143,18 @@ def ask(
         where=None if where is None else where.strip(),
         weight=weight,
         keys=tuple(keys or ()),
-        missing=wrong.of(opt.one_of, "--missing", missing, Missing),
+        missing=wrong.of(values.one_of, "--missing", missing, Missing),
         min_match_rate=min_match_rate,
         fingerprint=fingerprint,
-        memory=wrong.of(opt.size, memory),
-        temp_dir=wrong.of(opt.folder, temp_dir),
+        memory=wrong.of(values.size, memory),
+        temp_dir=wrong.of(values.folder, temp_dir),
         jobs=jobs or usable_cores(),
         chunk_rows=chunk_rows,
     )
     opening = wrong.of(inputs.opening)
-    wrong.of(opt.one_of, "--duplicates", duplicates, Duplicates)
+    wrong.of(values.one_of, "--duplicates", duplicates, Duplicates)
     if group is not None and keys:
-        wrong.of(opt.refuse, "--group and --key cannot be combined")
+        wrong.of(values.refuse, "--group and --key cannot be combined")
     sources = wrong.of(open_sources, files, *([] if opening is None else [opening]))
     if sources:
         wrong.of(find_keys, sources, keys or ())
@@ -162,7 +162,7 @@ def ask(
         searched = wrong.of(parse_slicing, find, sources) or () if find is not None else ()
         policies = replace(policies, by=tuple(slicings), find=searched)
         if searched and policies.ci is None:
-            wrong.of(opt.refuse, "--find-slices needs intervals; leave --ci off out")
+            wrong.of(values.refuse, "--find-slices needs intervals; leave --ci off out")
         sliced = map(column_of, policies.sliced)
         wrong.of(
             check_named,
@@ -170,7 +170,7 @@ def ask(
             [*told.values(), *sliced, *keep, *named, *([] if weight is None else [weight])],
         )
     wrong.settle()
-    choices = Choices(told, positive, opt.names(classes))
+    choices = Choices(told, positive, values.names(classes))
     if group is not None:
         sources, choices = group_files(
             specs, sources, group, choices, nulls=policies.nulls, nonfinite=policies.nonfinite

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lossctl.cli import options as opt
+from lossctl.cli import values
 from lossctl.cli.inputs import AS_NAMED, with_inputs
 from lossctl.cli.inputs import Inputs as Written
 
@@ -143,7 +144,7 @@ def score_files(
             nonfinite=nonfinite,
             by=by,
             ci=ci,
-            keep=opt.joined(keep),
+            keep=values.joined(keep),
             where=where,
             weight=weight,
             keys=key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from lossctl.cli import options as opt
+from lossctl.cli import values
 from lossctl.cli.inputs import AS_NAMED, Inputs, with_inputs
 
 Most = Annotated[
@@ -94,7 +95,7 @@ def show_worst(
         memory=memory,
         temp_dir=temp_dir,
         top=top,
-        keep=opt.joined(keep),
+        keep=values.joined(keep),
         jobs=jobs,
         chunk_rows=chunk_rows,
     )
