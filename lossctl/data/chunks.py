@@ -222,6 +222,9 @@ def _text_fault(
     source = next(source for source, name in columns if name == error.column)
     part = _part(source, batches)
     hint = "missing values are empty; a number in quotes compares texts"
+    if error.needed != "a number":
+        compared = f"{error.column} == {error.text!r}"
+        hint = f"a condition is a comparison, as in {compared}, or a column of truths"
     return Fault(error.row, part, error.column, DomainError, message, hint)
 
 
@@ -279,7 +282,7 @@ def _filtered(
     try:
         kept = where.matches({column: _column(batches, column) for column in where.columns})
     except TextError as error:
-        message = f"--where compares the text {error.text!r} with a number"
+        message = f"--where compares the text {error.text!r} with {error.needed}"
         chunk.faults.append(_text_fault(error, message, where.columns, batches))
         return batches
     if kept.all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import operator as op
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -11,11 +12,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lossctl.data import numerals
+from lossctl.data.convert import EXACT
 from lossctl.errors import UsageError
 
 Literal = bool | int | float | str
 """A value that stands in a filter."""
 
+OPERATORS = {
+    "==": op.eq,
+    "!=": op.ne,
+    "<": op.lt,
+    "<=": op.le,
+    ">": op.gt,
+    ">=": op.ge,
+}
 TRUTHS = {True: ["true", "1"], False: ["false", "0"]}
 """How files without types spell truth values, in lower case."""
 
@@ -23,10 +34,10 @@ TRUTHS = {True: ["true", "1"], False: ["false", "0"]}
 class TextError(Exception):
     """A text that is compared with a number is none; whoever knows the place tells the user."""
 
-    def __init__(self, row: int, text: str) -> None:
+    def __init__(self, row: int, text: str, needed: str = "a number") -> None:
         """Keep the row as counted in the array; whoever knows the column adds its name."""
         super().__init__(text)
-        self.row, self.text, self.column = row, text, ""
+        self.row, self.text, self.needed, self.column = row, text, needed, ""
 
 
 def check_comparable(name: str, kind: pa.DataType | None, value: Literal) -> None:
@@ -40,9 +51,10 @@ def check_comparable(name: str, kind: pa.DataType | None, value: Literal) -> Non
     """
     if kind is None:
         kind = pa.string() if isinstance(value, bool | str) else pa.float64()
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    kind = _decoded(kind)
     try:
-        if _is_text(kind) and not isinstance(value, bool | str):
+        odd = _is_number(kind) if isinstance(value, bool) else _is_text(kind)
+        if odd and not isinstance(value, str):
             raise TypeError(value)  # noqa: TRY301 - as what is found out by comparing
         compare(pa.nulls(1, kind), "==", value)
     except (TypeError, ValueError, ArithmeticError, pa.ArrowException) as error:
@@ -74,18 +86,25 @@ def compare(values: pa.Array, operator: str, value: Literal) -> pa.Array:
     TypeError, ValueError, pyarrow.ArrowException
         The two are of kinds that are not compared.
     TextError
-        A text in a column without a type is no number.
+        A text in a column without a type is no number, or no truth.
 
     """
+    if isinstance(value, int) and beyond_doubles(value) and _is_text(_decoded(values.type)):
+        return _compare_whole(_plain(values, ""), operator, value)
     values = _plain(values, value)
-    if isinstance(value, bool) and _is_text(values.type):
-        if operator not in ("==", "!="):
-            raise TypeError(operator)
-        found = _among(values, TRUTHS[value])
+    if isinstance(value, bool) and (_is_text(values.type) or pa.types.is_floating(values.type)):
+        found = _are(values, truth=value)
         return found if operator == "==" else _compute().invert(found)
     if pa.types.is_integer(values.type):
         return _compare_integers(values, operator, value)
+    if pa.types.is_floating(values.type) and isinstance(value, int):
+        return _compare_doubles(values, operator, value)
     return _call(values, operator, _scalar(values.type, value))
+
+
+def beyond_doubles(value: Literal) -> bool:
+    """Tell whether doubles skip whole numbers at a value, so that texts are not read as such."""
+    return isinstance(value, int) and abs(value) >= EXACT
 
 
 def contained(values: pa.Array, wanted: Sequence[Literal]) -> pa.Array:
@@ -139,6 +158,47 @@ def _plain(values: pa.Array, value: Literal) -> pa.Array:
     return values
 
 
+def _are(values: pa.Array, *, truth: bool) -> pa.Array:
+    """Mark what spells a truth, in words or as 1 and 0; what spells neither is refused."""
+    pc = _compute()
+    if _is_text(values.type):
+        found, other = (_among(values, TRUTHS[one]) for one in (truth, not truth))
+    else:
+        found, other = (_call(values, "==", pa.scalar(float(o))) for o in (truth, not truth))
+    row = pc.index(pc.or_(found, other), pa.scalar(False)).as_py()  # noqa: FBT003
+    if row >= 0:
+        raise TextError(row, str(values[row]), "true or false")
+    return found
+
+
+def _compare_whole(texts: pa.Array, operator: str, value: int) -> pa.Array:
+    """Compare texts with a whole number that doubles cannot tell from its neighbours."""
+    try:
+        return _compare_integers(texts.cast(pa.int64()), operator, value)
+    except pa.ArrowException:  # some are no integers, or beyond the type
+        found = []
+    for row, text in enumerate(texts.to_pylist()):
+        read = None if text is None else numerals.number(text)
+        if text is not None and read is None:
+            raise TextError(row, text)
+        found.append(None if read is None else OPERATORS[operator](read, value))
+    return pa.array(found, pa.bool_())
+
+
+def _compare_doubles(values: pa.Array, operator: str, value: int) -> pa.Array:
+    """Compare doubles with a whole number that may lie between two of them."""
+    try:
+        near = float(value)
+    except OverflowError:
+        near = math.inf if value > 0 else -math.inf
+    if near != value:
+        if operator in ("==", "!="):
+            return _constant(values, truth=operator == "!=")
+        low = near < value
+        operator = operator[0] + "=" * (low == (operator[0] == "<"))
+    return _call(values, operator, pa.scalar(near))
+
+
 def _numbers(texts: pa.Array) -> pa.Array:
     try:
         return texts.cast(pa.float64())
@@ -156,7 +216,7 @@ def _compare_integers(values: pa.Array, operator: str, value: Literal) -> pa.Arr
     if isinstance(value, bool | str):
         raise TypeError(value)
     info = np.iinfo(str(values.type))
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         whole, beyond = 0, True
     else:
         whole = math.floor(value)
@@ -219,6 +279,10 @@ def _among(values: pa.Array, wanted: Sequence[str], *, lower: bool = True) -> pa
 def _constant(values: pa.Array, *, truth: bool) -> pa.Array:
     """Give the same for each row, null where it has no value."""
     return _compute().if_else(values.is_valid(), pa.scalar(truth), pa.scalar(None, pa.bool_()))
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -19,7 +19,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lossctl.data.binding import Slot, find_columns
-from lossctl.data.comparing import Literal, TextError, check_comparable, compare, contained, key_of
+from lossctl.data.comparing import (
+    Literal,
+    TextError,
+    beyond_doubles,
+    check_comparable,
+    compare,
+    contained,
+    key_of,
+)
 from lossctl.data.source import How, Source
 from lossctl.errors import Gathered, LossctlError, UsageError
 from lossctl.record import record
@@ -221,20 +229,41 @@ def bind_where(
             if slot.kind in ("number", "matrix", "ragged")
         )
         for holder in sources if in_all else [sources[source]]:
-            kind = holder.types[name]
-            kind = pa.float64() if kind is None and number else kind
             for value in values:
                 with wrong:
-                    check_comparable(name, kind, value)
+                    _check_value(holder, name, value, rounded=number)
         plain = [isinstance(value, int | float) and not isinstance(value, bool) for value in values]
         if values and all(plain):
-            numbers.add(column)
+            # Read as doubles, neighbours of such a number would be taken for it.
+            numbers |= set() if any(map(beyond_doubles, values)) else {column}
         elif any(plain) and sources[source].types[name] is None:
             with wrong:
                 message = f"--where compares the column {name!r} with numbers and with texts"
                 raise UsageError(message, hint="put all values in quotes, or none")
     wrong.settle()
     return Where(text.strip(), condition, tuple(columns), frozenset(numbers))
+
+
+def _check_value(source: Source, name: str, value: Literal, *, rounded: bool) -> None:
+    """Refuse a value that a column is not compared with.
+
+    ``rounded`` tells that a format without types reads the column as doubles.
+
+    Raises
+    ------
+    UsageError
+        The column is of another kind, or not as exact as the value.
+
+    """
+    kind = source.types[name]
+    if kind is None and rounded and beyond_doubles(value):
+        raise UsageError(
+            f"--where: the column {name!r} is read as doubles for a loss or a weight, "
+            f"which cannot tell {value} from its neighbours"
+        )
+    # A column that is read as numbers may spell truths, as 1 and 0 or in words.
+    number = rounded and not isinstance(value, bool)
+    check_comparable(name, pa.float64() if kind is None and number else kind, value)
 
 
 def parse(text: str) -> Condition:
@@ -320,9 +349,12 @@ def _comparison(
         found = Comparison(_name(left, names), "in", values)
         return found if isinstance(operator, ast.In) else Not(found)
     sign = OPERATORS[type(operator)]
-    if isinstance(left, ast.Name) or not isinstance(right, ast.Name):
-        return Comparison(_name(left, names), sign, (_literal(right, names),))
-    return Comparison(_name(right, names), MIRRORED[sign], (_literal(left, names),))
+    if isinstance(right, ast.Name) and not isinstance(left, ast.Name):
+        left, right, sign = right, left, MIRRORED[sign]
+    name, value = _name(left, names), _literal(right, names)
+    if isinstance(value, bool) and sign not in ("==", "!="):
+        raise UsageError("--where: true and false have no order", hint="== and != compare them")
+    return Comparison(name, sign, (value,))
 
 
 def _name(node: ast.expr, names: Mapping[str, str]) -> str:

@@ -86,6 +86,17 @@ def test_rows_left_out_by_a_filter_are_told_beside_the_table(script: Call, write
     assert "left out" not in out + err
 
 
+def test_a_condition_that_is_none_is_refused_with_what_to_write(script: Call, write: Write) -> None:
+    """A column of texts alone, and a whole number that no double holds as what it is."""
+    path = write("rows.csv", "prediction,target,part\n1,2,9007199254740993\n3,3,eu\n")
+    run = ["eval", path, "-l", "mae", "-f", "json", "--where"]
+    error = error_of(script(*run, "part"), Exit.UNMEASURABLE)
+    assert error["message"].endswith("the text '9007199254740993' with true or false")
+    path = write("rows.csv", "prediction,target,part\n1,2,9007199254740993\n3,3,9007199254740992\n")
+    [result] = report_of(script(*run, "part == 9007199254740993"))["results"]
+    assert result["value"] == 1.0
+
+
 @pytest.mark.parametrize(
     "options",
     [

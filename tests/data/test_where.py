@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lossctl.data.binding import Choices
+from lossctl.data.comparing import OPERATORS
 from lossctl.data.source import open_source
 from lossctl.data.tasks import tasks
 from lossctl.data.where import bind_where, parse
@@ -140,13 +141,108 @@ def test_a_csv_file_is_compared_as_numbers_or_as_texts_as_the_value_is_written()
     assert rows_kept("x is null", "rows.csv") == [2]
     assert rows_kept("x >= 7 and x is not null", "rows.csv", by=(("x",),)) == [0, 1, 3]
     Path("rows.csv").write_text("\n".join(lines), encoding="utf-8")
-    assert rows_kept("x", "rows.csv") == [4, 5]
+    assert rows_kept("x == 'true' or x == 'TRUE'", "rows.csv") == [4, 5]
     with pytest.raises(LossctlError) as caught:
         rows_kept("x > 6", "rows.csv")
     assert (caught.value.place.row, caught.value.place.column) == (5, "x")
     with pytest.raises(DomainError, match="compares the text 'true' with a number") as caught:
         rows_kept("x > 6", "rows.csv", by=(("x",),), chunk_rows=2)
     assert (caught.value.place.row, caught.value.place.column) == (5, "x")
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("x", [0]),
+        ("not x", [1]),
+        ("x != true", [1]),
+        ("n == 1 or x", [0, 2]),
+        ("x in (true, 'a')", [0]),
+    ],
+)
+def test_a_bare_column_is_one_of_truths(where: str, expected: list[int]) -> None:
+    """Any other text is refused with its row, in a file with types and in one without."""
+    rows = {"prediction": [1, 2, 4, 8], "target": [0] * 4, "x": ["True", "FALSE", None, "no"]}
+    rows["n"] = [1, 0, 1, 0]
+    lines = [",".join(rows), *("1,0,True,1", "2,0,FALSE,0", "4,0,,1", "8,0,no,0")]
+    Path("good.csv").write_text("\n".join(lines[:4]), encoding="utf-8")
+    assert rows_kept(where, "good.csv") == expected
+    Path("bad.csv").write_text("\n".join(lines), encoding="utf-8")
+    pq.write_table(pa.table(rows), "bad.parquet")
+    for path in ("bad.csv", "bad.parquet"):
+        with pytest.raises(DomainError, match="compares the text 'no' with true or false") as bad:
+            rows_kept(where, path)
+        assert (bad.value.place.row, bad.value.place.column) == (4, "x")
+        assert "as in x == 'no', or a column of truths" in bad.value.hint
+
+
+def test_a_column_that_a_loss_reads_as_numbers_is_a_condition_as_well() -> None:
+    """In words, or as 1 and 0, and nothing else."""
+    for words in (("True", "False"), ("1", "0")):
+        lines = [f"{2**row},{words[row % 2]},0" for row in range(4)]
+        Path("rows.csv").write_text("\n".join(["prediction,x,target", *lines]), encoding="utf-8")
+        for where in ("x", "x == true", "not x == false"):
+            assert rows_kept(where, "rows.csv", weight="x") == [0, 2]
+    with pytest.raises(DomainError, match="the text '2.0' with true or false"):
+        rows_kept("prediction", "rows.csv")
+    with pytest.raises(UsageError, match="true and false have no order"):
+        rows_kept("x < true", "rows.csv")
+
+
+BIG, HUGE = 2**53, -(2**1100)
+WHOLE = [BIG - 1, BIG, BIG + 1, BIG + 2, BIG + 3, -BIG, -BIG - 1]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize(
+    "value",
+    [BIG, BIG + 1, BIG + 2, -BIG, -BIG - 1, 10**30, HUGE],
+    ids=int.bit_length,
+)
+def test_whole_numbers_that_no_double_holds_are_told_apart(
+    form: str, operator: str, value: int
+) -> None:
+    """In every format; in text among decimals and numbers beyond every type as well."""
+    for last in (None, 0.5, 10**25) if form == "csv" else (None,):
+        values = [*WHOLE, last]
+        rows = [{"prediction": 2**row, "target": 0, "x": x} for row, x in enumerate(values)]
+        lines = {
+            "csv": [",".join(rows[0]), *(f"{2**row},0,{x or ''}" for row, x in enumerate(values))],
+            "jsonl": [json.dumps(row) for row in rows],
+        }
+        if form == "parquet":
+            write("x.parquet", x=pa.array(values, pa.int64()))
+        else:
+            Path(f"x.{form}").write_text("\n".join(lines[form]), encoding="utf-8")
+        holds = OPERATORS[operator]
+        expected = [row for row, x in enumerate(values) if x is not None and holds(x, value)]
+        assert rows_kept(f"x {operator} {value}", f"x.{form}") == expected
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize(
+    "value",
+    [BIG, BIG + 1, BIG + 3, -BIG - 1, -BIG - 3, HUGE, -HUGE],
+    ids=int.bit_length,
+)
+def test_doubles_are_compared_with_whole_numbers_between_them(operator: str, value: int) -> None:
+    """As what they are, infinite ones and what is no number included."""
+    values = [BIG, BIG + 2.0, BIG + 4.0, -BIG, -BIG - 2.0, math.inf, -math.inf, math.nan]
+    write("x.parquet", x=pa.array(values, pa.float64()))
+    holds = OPERATORS[operator]
+    expected = [row for row, x in enumerate(values) if holds(x, value)]
+    assert rows_kept(f"x {operator} {value}", "x.parquet") == expected
+
+
+def test_what_was_rounded_is_not_compared_as_if_it_were_not() -> None:
+    """A column of a CSV file that a loss reads as doubles."""
+    Path("x.csv").write_text("prediction,target\n1,0\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="which cannot tell 9007199254740993 from its neighbours"):
+        plan_of("x.csv", where=f"target == {BIG + 1}")
+    Path("x.csv").write_text("prediction,target,x\n1,0,9007199254740993\n2,0,a\n", encoding="utf-8")
+    with pytest.raises(DomainError, match="compares the text 'a' with a number"):
+        rows_kept(f"x == {BIG + 1}", "x.csv")
 
 
 def test_slices_are_named_alike_with_and_without_a_filter() -> None:
