@@ -17,6 +17,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv as arrow_csv
 
 import lossctl
 from lossctl import losses
@@ -382,6 +383,31 @@ def test_scores_are_the_rows_of_the_command(held: str, tmp_path: Path) -> None:
     assert sum(rows["bce"].to_pylist()) == pytest.approx(report.results[0].sum, rel=1e-12)
 
 
+@pytest.mark.parametrize("held", ["csv", "pandas", "polars", "arrow"])
+def test_scores_are_paired_by_key_and_filtered_as_by_the_command(held: str, tmp_path: Path) -> None:
+    """Tables in any order; the rows that are left in that of the first, under their numbers."""
+    predictions = pd.read_csv(SAMPLES / "diabetes_predictions.csv").iloc[SHUFFLED]
+    predictions.to_csv(tmp_path / "shuffled.csv", index=False)
+    targets = pd.read_csv(SAMPLES / "diabetes_targets.csv").iloc[:400]
+    targets.to_csv(tmp_path / "targets.csv", index=False)
+    read = {"csv": str, "pandas": pd.read_csv, "polars": pl.read_csv, "arrow": arrow_csv.read_csv}
+    tables = [read[held](f"{tmp_path / name}.csv") for name in ("shuffled", "targets")]
+    told = {"key": "id", "missing": "drop", "where": "sex == 'female' and weight > 1"}
+    rows = lossctl.score(*tables, losses="mae", keep="age", **told, chunk_rows=50)
+    path = tmp_path / "rows.parquet"
+    program = Path(sys.executable).with_name("lossctl")
+    words = f"score shuffled.csv targets.csv -l mae -k id --missing drop --keep age -o {path}"
+    command = [program, *words.split(), "--where", told["where"]]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    expected = pq.read_table(path)
+    assert rows.column_names == expected.column_names == ["row", "id", "age", "mae"]
+    for name in expected.column_names:
+        assert list(map(str, rows[name].to_pylist())) == list(map(str, expected[name].to_pylist()))
+    assert 0 < rows.num_rows < 400
+    with pytest.raises(PairingError, match='keys without a match: 42 of 442 rows of .*"drop"'):
+        lossctl.score(*tables, losses="mae", key="id")
+
+
 def test_scores_of_arrays_feed_a_boosting_round() -> None:
     """Slopes and bends of plain arrays come as columns, rows left out as nulls."""
     p, t = np.array([0.5, -1.0, 2.0, np.nan]), np.array([1.0, 0.0, 1.0, 0.0])
@@ -475,5 +501,5 @@ def test_arrays_and_columns_of_one_table_are_models_too() -> None:
     assert holm.correction == "holm"
     with pytest.raises(UsageError, match="only one model"):
         lossctl.compare(old, t, losses="mse")
-    with pytest.raises(UsageError, match="--block-length needs"):
+    with pytest.raises(UsageError, match="block_length needs time=COLUMN"):
         lossctl.compare([old, new], t, losses="mse", method=lossctl.Method(block_length=2))

@@ -89,7 +89,7 @@ def rows_before(fragment: Fragment) -> int:
 
 def _table(rows: Any, column: str) -> pa.Table | None:
     if isinstance(rows, Mapping):
-        return pa.table({str(name): _arrow(values, name) for name, values in rows.items()})
+        return pa.table({str(name): _column(values, name) for name, values in rows.items()})
     if hasattr(rows, "__arrow_c_stream__") and hasattr(rows, "columns") and hasattr(rows, "index"):
         # Arrow itself would leave out the labels of a frame in descending order, or of its end.
         counted = (getattr(rows.index, "start", None), getattr(rows.index, "step", None))
@@ -98,6 +98,13 @@ def _table(rows: Any, column: str) -> pa.Table | None:
     if columns is None or not pa.types.is_struct(columns.type):
         return None if columns is None else pa.table({column: columns})
     return pa.Table.from_struct_array(columns)  # to Arrow, a table is a column of structs
+
+
+def _column(values: Any, name: str) -> pa.Array | pa.ChunkedArray:
+    column = _arrow(values, name)
+    if column is None:
+        raise ValueError(f"{name!r} is a {type(values).__name__}, not an array")
+    return column
 
 
 def _arrow(values: Any, name: str) -> pa.Array | pa.ChunkedArray | None:
