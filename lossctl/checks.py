@@ -208,7 +208,11 @@ def _fault(check: Check, chunk: Chunk, task: Task, row: int) -> Fault:
             "--nonfinite drop leaves such rows out and counts them",
         )
     message = f"{check.role} must be {check.domain.text}, not {_text(shown)}"
-    return Fault(row, part, column, DomainError, message)
+    hint = ""
+    if check.domain.condition and column is not None:
+        name = column if column.isidentifier() else f"`{column}`"
+        hint = f"--where '{name} {check.domain.condition}' leaves such rows out and counts them"
+    return Fault(row, part, column, DomainError, message, hint)
 
 
 def _value(check: Check, values: Any, row: int) -> tuple[Any, str | None]:

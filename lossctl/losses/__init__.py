@@ -24,6 +24,7 @@ from lossctl.losses._declare import (
 )
 from lossctl.losses._domains import (
     FINITE,
+    AboveMinusOne,
     Array,
     Binary,
     Bounded,
@@ -35,6 +36,7 @@ from lossctl.losses._domains import (
     HardMask,
     Interval,
     NegativeScores,
+    NonZero,
     PlusMinus,
     PositiveScores,
     Probabilities,
@@ -67,6 +69,7 @@ __all__ = [
     "REGISTRY",
     "ROOT",
     "SUM_OF_RATIOS",
+    "AboveMinusOne",
     "Array",
     "Binary",
     "Bounded",
@@ -81,6 +84,7 @@ __all__ = [
     "Interval",
     "Loss",
     "NegativeScores",
+    "NonZero",
     "Parameter",
     "PlusMinus",
     "PositiveScores",

@@ -81,6 +81,8 @@ class Domain:
     """Column names that speak of this very domain, tried before those of the role."""
     size: str = ""
     """Empty for a scalar; else a letter shared by roles of equal width, or the width itself."""
+    condition: str = ""
+    """What to keep of a column whose other values are no mistakes, as ``--where`` writes it."""
     ragged = False
 
     @property
@@ -124,7 +126,7 @@ def _rows_all(marks: Mask) -> Mask:
 
 @record
 class Bounded(Domain):
-    """A number in a closed range, alone or in a vector."""
+    """A number in a range, alone or in a vector; the range has no end above or is closed."""
 
     bounds: Interval = FINITE
 
@@ -137,13 +139,34 @@ class Bounded(Domain):
 
     def sample(self, rng: np.random.Generator, rows: int, sizes: Sizes) -> Any:
         """See `Domain.sample`."""
-        values = rng.uniform(self.bounds.low, self.bounds.high, (rows, *self._width(sizes)))
+        shape = (rows, *self._width(sizes))
+        if not np.isfinite(self.bounds.high):
+            return self.bounds.low + rng.lognormal(sigma=3.0, size=shape)
+        values = rng.uniform(self.bounds.low, self.bounds.high, shape)
         values[: rows // 8] = np.round(values[: rows // 8])
         return values
 
     def counterexample(self, sizes: Sizes) -> Any:
         """See `Domain.counterexample`."""
-        return np.full((1, *self._width(sizes)), self.bounds.high + 0.2)
+        outside = self.bounds.high + 0.2
+        if not np.isfinite(outside):
+            outside = self.bounds.low
+        return np.full((1, *self._width(sizes)), outside)
+
+
+@record
+class Divisor(Domain):
+    """A finite number that something is divided by."""
+
+    def violations(self, values: Any, parameters: Parameters, sizes: Sizes) -> Mask | None:
+        """See `Domain.violations`."""
+        del parameters, sizes
+        good = np.isfinite(values) & (values != 0.0)
+        return None if good.all() else ~_rows_all(good)
+
+    def counterexample(self, sizes: Sizes) -> Any:
+        """See `Domain.counterexample`."""
+        return np.zeros((1, *self._width(sizes)))
 
 
 @record
@@ -312,6 +335,16 @@ _LABEL = ("label", "labels")
 _CLASS = ("label", "class", "species", "category")
 
 Real = Annotated[Array, Domain("real", "a finite number")]
+NonZero = Annotated[Array, Divisor("non-zero", "a finite number other than 0", condition="!= 0")]
+AboveMinusOne = Annotated[
+    Array,
+    Bounded(
+        "above -1",
+        "a finite number above -1",
+        condition="> -1",
+        bounds=Interval(-1.0, np.inf, open_low=True, open_high=True),
+    ),
+]
 Score = Annotated[Array, Domain("score", "a finite number (a score or logit)", _SCORE)]
 Probability = Annotated[
     Array, Bounded("probability", "a number in [0, 1]", _PROBABILITY, bounds=UNIT)

@@ -83,7 +83,14 @@ def cross_entropies(p: Array, target: Array, eps: float) -> Array:
     formula="-mean(t log max(p, eps) + (1 - t) log max(1 - p, eps))",
     reference=GOOD,
     sample=BINARY,
-    aliases=("log_loss", "binary_crossentropy", "BCELoss", "BinaryCrossentropy"),
+    aliases=(
+        "log_loss",
+        "logloss",
+        "binary_crossentropy",
+        "binary_cross_entropy",
+        "BCELoss",
+        "BinaryCrossentropy",
+    ),
     equivalents={
         "scikit-learn": "metrics.log_loss (also moves p = 1 by eps where t = 1)",
         "PyTorch": "nn.BCELoss (clamps logarithms at -100 instead)",
@@ -121,7 +128,7 @@ def _(prediction: Array, target: Array, *, eps: float) -> Array:
     formula="mean(softplus(z) - t z)",
     reference=GOOD,
     sample=BINARY,
-    aliases=("BCEWithLogitsLoss",),
+    aliases=("binary_cross_entropy_with_logits", "BCEWithLogitsLoss"),
     equivalents={
         "PyTorch": "nn.BCEWithLogitsLoss",
         "Keras": "losses.BinaryCrossentropy(from_logits=True)",
@@ -147,10 +154,44 @@ def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatur
 
 
 @loss(
+    formula="mean((p - t)^2)",
+    reference="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2",
+    sample=BINARY,
+    aliases=("brier_score_loss", "brier_score"),
+    equivalents={"scikit-learn": "metrics.brier_score_loss (of labels, not of soft targets)"},
+)
+def brier(prediction: Probability, target: SoftBinary) -> Array:
+    """Brier score: squared error of a probability.
+
+    That of two classes, from 0 to 1; Brier's own sum over both classes is twice as large.
+    """
+    # (p - t)^2
+    error = prediction - target
+    error *= error
+    return error
+
+
+@gradient(brier)
+def _(prediction: Array, target: Array) -> Array:
+    return 2.0 * (prediction - target)
+
+
+@curvature(brier)
+def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatures share a shape
+    return np.full_like(prediction, 2.0)
+
+
+@loss(
     formula="-mean(sum_k t_k log max(p_k, eps))",
     reference=GOOD,
     sample=DIGITS,
-    aliases=("categorical_crossentropy", "sparse_categorical_crossentropy", "nll"),
+    aliases=(
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "CategoricalCrossentropy",
+        "SparseCategoricalCrossentropy",
+        "nll",
+    ),
     equivalents={
         "scikit-learn": "metrics.log_loss (sorts the class names)",
         "PyTorch": "nn.NLLLoss on log-probabilities",
@@ -273,7 +314,7 @@ Kind = Annotated[
     "; weston_watkins: mean(sum_{j != t} max(0, margin + z_j - z_t) / K)",
     reference="Crammer and Singer 2001, JMLR 2:265; Weston and Watkins 1999, ESANN 99:219",
     sample=DIGIT_SCORES,
-    aliases=("MultiMarginLoss",),
+    aliases=("multi_margin_loss", "MultiMarginLoss"),
     equivalents={
         "scikit-learn": "metrics.hinge_loss (crammer_singer)",
         "PyTorch": "nn.MultiMarginLoss (weston_watkins)",

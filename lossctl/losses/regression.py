@@ -20,7 +20,7 @@ Delta = Annotated[
     formula="mean((t - p)^2)",
     reference="Gauss 1823, Theoria combinationis observationum erroribus minimis obnoxiae",
     sample=SAMPLE,
-    aliases=("mean_squared_error", "MSELoss", "MeanSquaredError"),
+    aliases=("mean_squared_error", "mse_loss", "MSELoss", "MeanSquaredError", "MSE"),
     equivalents={
         "scikit-learn": "metrics.mean_squared_error",
         "PyTorch": "nn.MSELoss",
@@ -53,7 +53,7 @@ def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatur
     formula="sqrt(mean((t - p)^2))",
     reference="Gauss 1823, Theoria combinationis observationum erroribus minimis obnoxiae",
     sample=SAMPLE,
-    aliases=("root_mean_squared_error", "RootMeanSquaredError"),
+    aliases=("root_mean_squared_error", "RootMeanSquaredError", "RMSE"),
     equivalents={
         "scikit-learn": "metrics.root_mean_squared_error",
         "Keras": "metrics.RootMeanSquaredError",
@@ -112,7 +112,7 @@ def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatur
     formula="mean(|t - p|)",
     reference="Laplace 1774, Memoire sur la probabilite des causes par les evenements",
     sample=SAMPLE,
-    aliases=("mean_absolute_error", "L1Loss", "MeanAbsoluteError"),
+    aliases=("mean_absolute_error", "l1_loss", "L1Loss", "MeanAbsoluteError", "MAE"),
     equivalents={
         "scikit-learn": "metrics.mean_absolute_error",
         "PyTorch": "nn.L1Loss",
@@ -140,7 +140,7 @@ def _(prediction: Array, target: Array) -> Array:  # noqa: ARG001 - all curvatur
     formula="mean(e^2 / 2 if |e| <= delta else delta (|e| - delta / 2)), e = t - p",
     reference="Huber 1964, doi:10.1214/aoms/1177703732",
     sample=SAMPLE,
-    aliases=("huber_loss", "HuberLoss"),
+    aliases=("huber_loss", "HuberLoss", "Huber"),
     equivalents={"PyTorch": "nn.HuberLoss", "Keras": "losses.Huber"},
     symmetric=True,
 )

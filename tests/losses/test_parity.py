@@ -90,6 +90,15 @@ def bce(prediction: Array, target: Array, eps: float) -> Array:
     return -log_hit(prediction, eps, target) - log_miss(prediction, eps, 1.0 - target)
 
 
+def brier(prediction: Array, target: Array) -> float:
+    """Ask scikit-learn, which takes labels only, once for each label that a soft one is between."""
+    both = np.repeat([1, 0], len(target))
+    weights = np.concatenate([target, 1.0 - target])
+    twice = np.tile(prediction, 2)
+    spread = mean(Fraction(t) * (1 - Fraction(t)) for t in target.tolist())
+    return float(metrics.brier_score_loss(both, twice, sample_weight=weights)) - spread
+
+
 def multiclass_hinge(prediction: Array, target: Array, kind: str, margin: float) -> float:
     """Ask scikit-learn, in units of the margin, which it has not; it knows only one kind."""
     if kind == "crammer_singer":
@@ -274,7 +283,15 @@ ORACLES: Mapping[str, Oracle] = {
     "mbe": by_row(lambda prediction, target: Fraction(target) - Fraction(prediction)),
     "mae": of_file(lambda prediction, target: metrics.mean_absolute_error(target, prediction)),
     "huber": of_file(lambda prediction, target, delta: special.huber(delta, target - prediction)),
+    "mape": of_file(
+        lambda prediction, target: metrics.mean_absolute_percentage_error(target, prediction)
+    ),
+    "msle": of_file(lambda prediction, target: metrics.mean_squared_log_error(target, prediction)),
+    "rmsle": of_file(
+        lambda prediction, target: metrics.root_mean_squared_log_error(target, prediction)
+    ),
     "bce": of_file(bce),
+    "brier": of_file(brier),
     "bce_logits": of_file(
         lambda prediction, target: (
             -target * special.log_expit(prediction)

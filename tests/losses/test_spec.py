@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,49 @@ def test_the_label_shows_what_differs_from_the_defaults() -> None:
 def test_an_alias_becomes_the_name() -> None:
     """Canonical texts know one name only."""
     assert parse(["HuberLoss:delta=2"])[0].label == "huber:delta=2"
+
+
+LIBRARIES = ("scikit-learn", "PyTorch", "Keras")
+OTHER_INPUT = {"NLLLoss"}
+"""Names of losses that take other numbers there: log-probabilities."""
+
+
+def test_the_names_in_the_large_libraries_work_too() -> None:
+    """Whatever single name the catalogue gives for a loss there leads to a loss."""
+    told = [
+        named[1]
+        for loss in REGISTRY.values()
+        for library in LIBRARIES
+        if (
+            named := re.match(
+                r"(?:metrics|losses|nn)\.(\w+)(?! of )\b", loss.equivalents.get(library, "")
+            )
+        )
+    ]
+    assert len(told) > 30
+    assert all(find(name) for name in told if name not in OTHER_INPUT)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("logloss", "bce"),
+        ("log_loss", "bce"),
+        ("binary_cross_entropy", "bce"),
+        ("brier_score_loss", "brier"),
+        ("MAE", "mae"),
+        ("l1_loss", "mae"),
+        ("mse_loss", "mse"),
+        ("mean_absolute_percentage_error", "mape"),
+        ("mean_squared_log_error", "msle"),
+        ("mean_squared_logarithmic_error", "msle"),
+        ("root_mean_squared_log_error", "rmsle"),
+        ("sparse_categorical_crossentropy", "cross_entropy"),
+    ],
+)
+def test_what_is_typed_elsewhere_is_known(typed: str, name: str) -> None:
+    """Functions of other libraries, and the short names of competitions."""
+    assert find(typed).name == name
 
 
 def test_one_text_may_hold_several_specs() -> None:
