@@ -164,4 +164,4 @@ def search_to_dict(search: Search) -> dict[str, Any]:
 def _interval(ci: Interval | None) -> dict[str, Any] | None:
     if ci is None:
         return None
-    return {"level": ci.level, "lower": ci.lower, "upper": ci.upper, "method": ci.method}
+    return asdict(ci)

@@ -16,7 +16,7 @@ from itertools import combinations
 import numpy as np
 
 from lossctl.account import Places
-from lossctl.finishing import double, interval, result_of, standard_error
+from lossctl.finishing import double, result_of, standard_error, welch_interval
 from lossctl.losses import Spec
 from lossctl.plan import Settings
 from lossctl.record import record
@@ -39,8 +39,8 @@ class _Candidate:
     share_of_sum: float | None
     rest: float | None
     difference: float | None
-    error: float | None
-    """Standard error of the difference."""
+    errors: tuple[tuple[float, int], tuple[float, int]] | None
+    """Standard error and rows of the slice and of the rest; None where the slice has no spread."""
 
 
 def find_slices(settings: Settings, state: State, places: Places) -> Search:
@@ -62,7 +62,7 @@ def find_slices(settings: Settings, state: State, places: Places) -> Search:
                 few += 1
             else:
                 found.append(candidate)
-    tested = sum(candidate.error is not None for candidate in found)
+    tested = sum(candidate.errors is not None for candidate in found)
     adjusted = 1.0 - (1.0 - level) / max(tested, 1)
     slices = [_found(candidate, adjusted) for candidate in found]
     worst: list[FoundSlice] = []
@@ -105,10 +105,11 @@ def _candidate(
     difference = None
     if result.value is not None and here is not None and there is not None:
         difference = double(here - there)
-    errors = standard_error(spec, part), standard_error(spec, rest)
-    error = None
-    if difference is not None and errors[0] is not None and errors[1] is not None:
-        error = math.hypot(errors[0], errors[1])
+    here_error, there_error = standard_error(spec, part), standard_error(spec, rest)
+    errors = None
+    # A few rows of one and the same loss say nothing of how much others would vary.
+    if difference is not None and here_error and there_error is not None:
+        errors = (here_error, part.rows), (there_error, rest.rows)
     share = None
     if result.sum is not None and total.sum is not None and whole.moments.sums[0].fraction():
         share = float(part.sums[0] / whole.moments.sums[0].fraction())
@@ -118,7 +119,7 @@ def _candidate(
         share,
         None if there is None else double(there),
         difference,
-        error,
+        errors,
     )
 
 
@@ -127,10 +128,10 @@ def _value(spec: Spec, summary: Summary) -> Fraction | float | None:
 
 
 def _found(candidate: _Candidate, level: float) -> FoundSlice:
-    result, difference, error = candidate.result, candidate.difference, candidate.error
+    result, difference = candidate.result, candidate.difference
     ci = None
-    if difference is not None and error is not None:
-        ci = interval(difference, error, level)
+    if difference is not None and candidate.errors is not None:
+        ci = welch_interval(difference, *candidate.errors, level)
     return FoundSlice(
         loss=result.loss,
         slice=result.slice,
@@ -142,7 +143,7 @@ def _found(candidate: _Candidate, level: float) -> FoundSlice:
         share_of_sum=candidate.share_of_sum,
         rest=candidate.rest,
         difference=difference,
-        ci=None if ci is None else replace(ci, method="normal, bonferroni"),
+        ci=None if ci is None else replace(ci, method="Welch t, bonferroni"),
         reason=result.reason,
         limit=result.limit,
     )

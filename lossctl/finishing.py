@@ -13,6 +13,7 @@ from lossctl.losses import Finish, Spec
 from lossctl.plan import Policies
 from lossctl.results import Interval, Result, WorstRow
 from lossctl.stats.buckets import Bin
+from lossctl.stats.distributions import t_quantile, welch_df
 from lossctl.stats.moments import Summary
 from lossctl.stats.tally import KINDS, Tally
 
@@ -61,7 +62,7 @@ def result_of(
         direction=spec.loss.direction,
         sum=double(total) if single and value is not None else None,
         std_error=error,
-        ci=None if error is None or level is None else interval(float(value or 0), error, level),
+        ci=_interval(value, error, level, summary.rows),
         min=float(tally.low[group]) + 0.0 if counted else None,
         max=float(tally.high[group]) + 0.0 if counted else None,
         quantiles=_quantiles(tally, group, policies.quantiles),
@@ -162,14 +163,30 @@ def standard_error(spec: Spec, summary: Summary) -> float | None:
     return math.sqrt(max(double(variance), 0.0))
 
 
-def interval(value: float, error: float, level: float) -> Interval | None:
-    """Give the interval of the normal approximation; None beyond the largest double."""
-    from statistics import NormalDist
+def _interval(
+    value: Fraction | float | None, error: float | None, level: float | None, rows: int
+) -> Interval | None:
+    if value is None or error is None or level is None:
+        return None
+    return interval(double(value), error, level, rows - 1)
 
-    reach = NormalDist().inv_cdf((1.0 + level) / 2.0) * error
+
+def welch_interval(
+    value: float, first: tuple[float, int], second: tuple[float, int], level: float
+) -> Interval | None:
+    """Give the interval of a difference of two samples, of which errors and rows are told."""
+    error = math.hypot(first[0], second[0])
+    return interval(value, error, level, welch_df(first, second), "Welch t")
+
+
+def interval(
+    value: float, error: float, level: float, df: float, method: str = "t"
+) -> Interval | None:
+    """Give the interval by Student's t; None beyond the largest double."""
+    reach = t_quantile((1.0 + level) / 2.0, df) * error
     if not math.isfinite(value - reach) or not math.isfinite(value + reach):
         return None
-    return Interval(level, value - reach, value + reach, "normal")
+    return Interval(level, value - reach, value + reach, method, df)
 
 
 def _share(tally: Tally, group: int, total: Fraction) -> float | None:

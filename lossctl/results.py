@@ -37,6 +37,8 @@ class Interval:
     lower: float
     upper: float
     method: str
+    df: float | None = None
+    """Degrees of freedom, where the method knows them."""
 
 
 @record

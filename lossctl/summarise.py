@@ -93,7 +93,7 @@ def standing(settings: Settings, state: State) -> str:
         return ""
     value = double(mean)
     error, level = standard_error(spec, summary), settings.policies.ci
-    ci = None if error is None or level is None else interval(value, error, level)
+    ci = None if error is None or level is None else interval(value, error, level, summary.rows - 1)
     if ci is None:
         return f"{spec.label} {value:.6g}"
     return f"{spec.label} {value:.6g} ({ci.lower:.6g} to {ci.upper:.6g})"

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import jsonschema
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 
 import lossctl
 from lossctl.cli.main import main
@@ -88,7 +88,6 @@ def test_every_number_is_that_of_the_rows_inside_and_outside(
     """Value, rest, difference, shares and interval, from runs over the two parts alone."""
     columns = table(planted=True)
     found = search(measure, columns, specs=name, weight=weight)
-    reach = NormalDist().inv_cdf((1.0 + found.adjusted_level) / 2.0)
     for one in found.slices[:6]:
         inside = np.ones(ROWS, dtype=bool)
         for by, value in one.slice.items():
@@ -105,8 +104,12 @@ def test_every_number_is_that_of_the_rows_inside_and_outside(
         assert one.share_of_rows == a.n / ROWS
         assert one.share_of_sum == pytest.approx(a.sum / whole.sum, rel=1e-12)
         assert one.ci is not None
+        spread = np.array([a.std_error**2, b.std_error**2])
+        df = spread.sum() ** 2 / (spread**2 / [a.n - 1, b.n - 1]).sum()
+        assert one.ci.df == pytest.approx(df, rel=1e-12)
+        reach = stats.t.ppf((1.0 + found.adjusted_level) / 2.0, df)
         width = reach * math.hypot(a.std_error, b.std_error)
-        assert one.ci.upper - one.ci.lower == pytest.approx(2 * width, rel=1e-12)
+        assert one.ci.upper - one.ci.lower == pytest.approx(2 * width, rel=1e-9)
 
 
 def named(found: Search) -> list[dict[str, Any]]:

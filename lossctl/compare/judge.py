@@ -280,7 +280,7 @@ def _by_t(difference: float, error: float, estimate: Estimate, method: Method) -
     return Effect(
         difference,
         error,
-        Interval(method.level, difference - reach, difference + reach, name),
+        Interval(method.level, difference - reach, difference + reach, name, estimate.df),
         t_two_sided(difference / error, estimate.df) if error else 1.0,
         (quantile + t_quantile(POWER, estimate.df)) * error,
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import Any, Protocol
 
 from lossctl.comparison import Comparison, Difference
+from lossctl.finishing import welch_interval
 from lossctl.record import record
 from lossctl.results import Interval, Result
 from lossctl.stats.distributions import t_quantile
@@ -146,16 +146,17 @@ def _unpaired(mine: Numbers, theirs: Numbers, level: float) -> Change:
     if not mine.std_error and not theirs.std_error:
         relative = None if ratio is None else Amount(ratio)
         return Change(base, Amount(difference), relative, reason="zero-variance")
-    reach = NormalDist().inv_cdf((1.0 + level) / 2.0)
-    absolute = _around(difference, reach * math.hypot(mine.std_error, theirs.std_error))
+    absolute = _welch(difference, (mine.std_error, mine.n), (theirs.std_error, theirs.n), level)
     if ratio is None:
         return Change(base, absolute, None)
     # The slopes of c / |b| - sign(b) in c and in b.
-    error = math.hypot(mine.std_error / base, value * theirs.std_error / base / base)
-    return Change(base, absolute, _around(ratio, reach * error))
+    errors = mine.std_error / abs(base), abs(value) * theirs.std_error / base / base
+    return Change(base, absolute, _welch(ratio, (errors[0], mine.n), (errors[1], theirs.n), level))
 
 
-def _around(value: float, reach: float) -> Amount:
-    if not math.isfinite(value - reach) or not math.isfinite(value + reach):
-        return Amount(value)
-    return Amount(value, value - reach, value + reach)
+def _welch(
+    value: float, mine: tuple[float, int], theirs: tuple[float, int], level: float
+) -> Amount:
+    """Give the interval of a difference whose parts vary by themselves."""
+    ci = welch_interval(value, mine, theirs, level)
+    return Amount(value) if ci is None else Amount(value, ci.lower, ci.upper)

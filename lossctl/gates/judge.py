@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from statistics import NormalDist
 from typing import Any
 
+from lossctl.finishing import interval
 from lossctl.gates.baseline import Baseline, Change, Fault, key_of
 from lossctl.gates.checks import CHANGES, LOWER_BOUNDS, Check, Slice
 from lossctl.record import record
@@ -171,10 +171,10 @@ def _value(check: Check, result: Result) -> Observed | Fault:
     value = result.value or 0.0
     if not check.by_interval:
         return Observed(result.loss, value, result.n)
-    interval = _interval(check, result, value)
-    if isinstance(interval, Fault):
-        return interval
-    lower, upper, level = interval
+    found = _interval(check, result, value)
+    if isinstance(found, Fault):
+        return found
+    lower, upper, level = found
     return Observed(result.loss, value, result.n, lower, upper, level)
 
 
@@ -193,10 +193,12 @@ def _interval(check: Check, result: Result, value: float) -> tuple[float, float,
     level = check.level or LEVEL
     if error is None:
         return Fault("no-interval", f"{result.loss} has no interval")
-    reach = NormalDist().inv_cdf((1.0 + level) / 2.0) * error
-    if not math.isfinite(value - reach) or not math.isfinite(value + reach):
+    if ci is None or ci.df is None:
         return Fault("no-interval", "the interval goes beyond the largest double")
-    return value - reach, value + reach, level
+    other = interval(value, error, level, ci.df)
+    if other is None:
+        return Fault("no-interval", "the interval goes beyond the largest double")
+    return other.lower, other.upper, level
 
 
 def _quantile(check: Check, result: Result) -> Observed | Fault:

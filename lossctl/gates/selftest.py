@@ -25,6 +25,7 @@ from lossctl.data.joined import Pairs
 from lossctl.data.tasks import Piece, Task
 from lossctl.engines.local import Stopped
 from lossctl.errors import LossctlError, UsageError
+from lossctl.finishing import interval
 from lossctl.gates.baseline import Amount, Change, Fault, Numbers, Summarised, key_of
 from lossctl.gates.checks import CHANGES, Check
 from lossctl.gates.judge import LEVEL, judge
@@ -237,9 +238,8 @@ def _report(spec: Spec, parts: Array, weights: Weights | None = None) -> Report:
     means = np.average(parts, axis=1, weights=weights) if rows else np.zeros(len(parts))
     value = _value(spec, means)
     error = _error(spec, parts, weights, rows, {0: 1.0})
-    result = Result(
-        spec.label, {}, rows, rows, value, spec.loss.direction, std_error=error, ci=None
-    )
+    ci = None if value is None or error is None else interval(value, error, LEVEL, rows - 1)
+    result = Result(spec.label, {}, rows, rows, value, spec.loss.direction, std_error=error, ci=ci)
     return Report("self-test", {}, Rows(rows, rows, {}), (result,), (), {})
 
 

@@ -8,6 +8,8 @@ from statistics import NormalDist
 
 LARGE = 1e3
 """Half the degrees of freedom from which a series replaces a difference of log-gammas."""
+SERIES = 4e-3
+"""Square of a normal quantile, by degrees of freedom, up to which Fisher's expansion is exact."""
 EXACT = 4096
 """Tosses up to which the tail of the binomial is summed in whole numbers."""
 MOST_STEPS = 100_000
@@ -33,6 +35,8 @@ def t_quantile(probability: float, df: float) -> float:
         return 0.0
     # The tail is convex, so Newton's steps from below, where the normal quantile is, never pass it.
     value = NormalDist().inv_cdf(probability)
+    if df >= LARGE and value * value <= SERIES * df:
+        return _t_from_normal(value, df)
     scale = 2.0 * math.exp(-_log_beta(df / 2.0, 0.5)) / math.sqrt(df)
     for _ in range(NEWTON_STEPS):
         slope = scale * math.exp(-0.5 * (df + 1.0) * math.log1p(value * value / df))
@@ -41,6 +45,34 @@ def t_quantile(probability: float, df: float) -> float:
         if abs(step) <= 1e-15 * value:
             break
     return value
+
+
+def _t_from_normal(z: float, df: float) -> float:
+    """Give the quantile by Fisher's expansion at a normal one (Abramowitz and Stegun 26.7.5)."""
+    s = z * z
+    terms = (
+        z * (s + 1) / 4,
+        z * ((5 * s + 16) * s + 3) / 96,
+        z * (((3 * s + 19) * s + 17) * s - 15) / 384,
+        z * ((((79 * s + 776) * s + 1482) * s - 1920) * s - 945) / 92160,
+    )
+    rest = 0.0
+    for term in reversed(terms):
+        rest = (rest + term) / df
+    return z + rest
+
+
+def welch_df(first: tuple[float, int], second: tuple[float, int]) -> float:
+    """Give the degrees of freedom of a difference, by the standard error and rows of each part.
+
+    After Welch (1947) and Satterthwaite (1946); parts without an error leave those of the other.
+    """
+    # Shares instead of squares of squares, which could leave the range of a double.
+    largest = max(first[0], second[0])
+    if not largest:
+        return min(first[1], second[1]) - 1
+    parts = [((error / largest) ** 2, rows - 1) for error, rows in (first, second)]
+    return sum(share for share, _ in parts) ** 2 / sum(share**2 / df for share, df in parts)
 
 
 def normal_two_sided(z: float) -> float:

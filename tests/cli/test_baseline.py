@@ -121,7 +121,7 @@ def test_it_is_shown(call: Call, accepted: Path) -> None:
     assert accepted == FILE
     lines = call("baseline", "show")[1].splitlines()
     assert lines[0] == f"accepted on {today()} (0 days ago): first release"
-    assert "mae: 0.8 (0.0666486 to 1.53335), 5 rows" in lines
+    assert "mae: 0.8 (-0.238851 to 1.83885), 5 rows" in lines
     assert any(line.startswith("mae [part=a]: 1.5 (") for line in lines)
 
 

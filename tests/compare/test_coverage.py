@@ -89,6 +89,16 @@ def test_intervals_of_paired_differences_cover(
     check_differences(contest, path, 0.915, 0.98)
 
 
+@pytest.mark.parametrize("rows", [2, 3, 10])
+def test_intervals_of_a_few_rows_cover(
+    measure: Measure, write_parquet: Write, tmp_path: Path, rows: int
+) -> None:
+    """The mean of normal numbers, for which Student's t is exact; 2,000 data sets."""
+    path = write_sets(write_parquet, tmp_path / "x.parquet", ERRORS["normal"], 2000, rows)
+    single = measure(["mbe"], path, by=BY_SET).results
+    assert 0.935 <= share(single, "mbe", 0.0) <= 0.965
+
+
 @pytest.mark.slow
 def test_intervals_of_ratios_cover(
     contest: Contest, measure: Measure, write_parquet: Write, tmp_path: Path

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from lossctl.errors import Exit
 from lossctl.gates.baseline import Numbers, Summarised, key_of
@@ -27,7 +28,7 @@ RESULT = Result(
     value=1.0,
     direction="lower_is_better",
     std_error=0.1,
-    ci=Interval(0.95, 0.8, 1.2, "normal"),
+    ci=Interval(0.95, 0.8, 1.2, "t", 99),
     quantiles={"0.99": 3.0},
 )
 
@@ -80,7 +81,7 @@ def test_another_level_takes_another_interval() -> None:
     assert only(Check("max", 1.19, "mae")).verdict == "undecided"
     outcome = only(Check("max", 1.19, "mae", level=0.9))
     assert outcome.verdict == "pass"
-    assert outcome.upper == pytest.approx(1.0 + 1.6448536269514722 * 0.1, rel=1e-12)
+    assert outcome.upper == pytest.approx(1.0 + stats.t.ppf(0.95, 99) * 0.1, rel=1e-12)
 
 
 UNFIT: Mapping[str, tuple[Result, str]] = {
@@ -93,7 +94,7 @@ UNFIT: Mapping[str, tuple[Result, str]] = {
     "no rows": (replace(RESULT, value=None, n=0, reason="no rows"), "no-rows"),
     "one row": (replace(RESULT, n=1, std_error=None, ci=None), "too-few-rows"),
     "constant": (
-        replace(RESULT, std_error=0.0, ci=Interval(0.95, 1, 1, "normal")),
+        replace(RESULT, std_error=0.0, ci=Interval(0.95, 1, 1, "t", 99)),
         "zero-variance",
     ),
     "no interval": (replace(RESULT, std_error=None, ci=None), "no-interval"),
@@ -132,7 +133,7 @@ def test_quantiles_are_limited_by_the_point() -> None:
 
 def test_slices_are_found_by_the_text_of_their_values() -> None:
     parts = [replace(RESULT, slice={"part": value}) for value in ("a", 7, True, None)]
-    whole = replace(RESULT, value=9.0, ci=Interval(0.95, 8, 10, "normal"))
+    whole = replace(RESULT, value=9.0, ci=Interval(0.95, 8, 10, "t", 99))
     for text in ("a", "7", "true", "null"):
         assert only(Check("max", 2.0, "mae", {"part": text}), whole, *parts).verdict == "pass"
     missing = only(Check("max", 2.0, "mae", {"part": "b"}), whole, *parts)
@@ -165,7 +166,7 @@ def test_conditions_on_rows_that_do_not_hold_leave_nothing_to_measure() -> None:
 
 def test_a_change_is_held_against_both_standard_errors() -> None:
     base = Numbers(0.9, 0.1, 100)
-    wide = 1.959963984540054 * math.hypot(0.1, 0.1)
+    wide = stats.t.ppf(0.975, 198) * math.hypot(0.1, 0.1)
     outcome = against(Check("max_increase", 0.5, "mae"), base)
     assert outcome.verdict == "pass"
     assert (outcome.observed, outcome.baseline) == (pytest.approx(0.1), 0.9)
