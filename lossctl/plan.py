@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 
 from lossctl import __version__
@@ -143,12 +143,35 @@ class Plan:
     checks: tuple[Check, ...]
     reading: Reading
     policies: Policies
+    scalars: Mapping[str, Column] = field(default_factory=dict)
+    """Columns among those of `Policies.keep` that are there for the roles they fill."""
 
     @property
     def kept(self) -> tuple[Column, ...]:
         """Give the columns that are shown of single rows."""
-        carried = {name: column for column in self.reading.carried for name in column[1:]}
-        return tuple(carried[name] for name in self.policies.keep)
+        carried = {column[1]: column for column in self.reading.carried}
+        return tuple((carried | dict(self.scalars))[name] for name in self.policies.keep)
+
+    def keeping_scalars(self) -> Plan:
+        """Give the plan that shows the columns with one value for a role as well, before others.
+
+        A column goes by the name of its role where another file has one of its own name.
+        """
+        slots = {
+            (slot.source, *slot.columns): role
+            for roles in self.binding.values()
+            for role, slot in roles.items()
+            if slot.kind in ("number", "class", "positive") and len(slot.columns) == 1
+        }
+        found = Counter(name for _, name in {*slots, *self.kept})
+        scalars: dict[str, Column] = {}
+        for (source, name), role in slots.items():
+            label = role if found[name] > 1 else name
+            if (source, name) not in self.kept and label not in self.policies.keep:
+                scalars.setdefault(label, (source, name))
+        reading = replace(self.reading, carried=(*scalars.values(), *self.reading.carried))
+        policies = replace(self.policies, keep=(*scalars, *self.policies.keep))
+        return replace(self, reading=reading, policies=policies, scalars=scalars)
 
     @property
     def measured(self) -> tuple[Spec, ...]:

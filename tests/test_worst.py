@@ -113,6 +113,47 @@ def test_the_command_shows_the_rows_alone_in_every_form(call: Call) -> None:
         assert "std error" not in text
 
 
+def test_prediction_and_truth_are_shown_without_being_asked_for(call: Call) -> None:
+    """Columns with one value for a role come first, once; lists of several do not."""
+    pq.write_table(table(), "rows.parquet")
+    options = ("worst", "rows.parquet", "-l", "mse", "--nulls", "drop", "-n", "2", "-q")
+    for keep, shown in (
+        ((), ["prediction", "target"]),
+        (
+            ("--keep", "id,target"),
+            ["prediction", "id", "target"],
+        ),
+    ):
+        lines = list(csv.reader(io.StringIO(call(*options, *keep, "-f", "csv"))))
+        assert lines[0][-len(shown) - 1 :] == ["reason", *shown]
+        first = dict(zip(*lines[:2], strict=True))
+        assert (float(first["target"]) - float(first["prediction"])) ** 2 == float(first["value"])
+        for form in ("table", "md"):
+            assert all(f" {name} " in call(*options, *keep, "-f", form) for name in shown[:-1])
+    many = pa.table({"p_a": [0.2, 0.7], "p_b": [0.8, 0.3], "label": ["a", "b"]})
+    pq.write_table(many, "classes.parquet")
+    report = json.loads(call("worst", "classes.parquet", "-l", "cross_entropy", "-f", "json"))
+    assert report["results"][0]["worst"][0]["columns"] == {"label": "a"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "shown"),
+    [
+        ((), {"prediction": 3.0, "target": 5.0}),
+        (("--keep", "v"), {"prediction": 3.0, "v": 5.0}),
+    ],
+)
+def test_columns_of_one_name_go_by_their_roles(
+    call: Call, keep: tuple[str, ...], shown: dict[str, float]
+) -> None:
+    """Two files that call both alike still show both."""
+    Path("p.csv").write_text("id,v\n1,2\n2,3\n", encoding="utf-8")
+    Path("t.csv").write_text("id,v\n2,5\n1,2.5\n", encoding="utf-8")
+    options = ("-k", "id", "-l", "mae", "-p", "v", "-t", "v", "-f", "json", "-n", "1")
+    report = json.loads(call("worst", "p.csv", "t.csv", *options, *keep))
+    assert report["results"][0]["worst"][0]["columns"] == shown
+
+
 def test_an_infinite_loss_is_the_worst_and_a_dropped_row_is_none(call: Call) -> None:
     """JSON has no infinity: such a loss is null and says why."""
     lines = ["prediction,target", "0.5,1", "0,1", "nan,1", "0.4,1"]

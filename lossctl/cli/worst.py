@@ -55,7 +55,8 @@ def show_worst(
     Rows are read as by `lossctl eval`, whose --top names the same ones. Of equal losses the row
     that comes first in the input is the worse one; infinite losses are the worst. For a loss that
     is best at zero (mbe) the largest absolute values count. Rows are numbered from 1 without the
-    header; --keep shows further columns of them.
+    header, and shown with the columns that hold one value for a role of a loss, such as prediction
+    and truth; --keep shows further columns of them.
 
     \b
     Examples:
@@ -99,6 +100,7 @@ def show_worst(
         jobs=jobs,
         chunk_rows=chunk_rows,
     )
+    plan = plan.keeping_scalars()
     with progress_of(plan, shown=not (quiet or no_progress)) as progress:
         found = evaluate(plan, progress)
     outputs.write(found, quiet=quiet, worst=True)

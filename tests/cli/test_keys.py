@@ -481,8 +481,8 @@ def test_the_worst_rows_are_named_by_key_in_every_form(write: Write, call: Call)
     assert "key" in call(*ask)[1]
     assert json.loads(call(*ask, "-f", "jsonl")[1])["key"] == "b"
     header, line = call(*ask, "-k", "day", "-f", "csv")[1].split()[:1], call(*ask, "-f", "csv")[1]
-    assert header == ["loss,rank,file,row,key,value,reason"]
-    assert line.splitlines()[1] == "mae,1,p.csv,2,b,3.0,"
+    assert header == ["loss,rank,file,row,key,value,reason,prediction,target"]
+    assert line.splitlines()[1] == "mae,1,p.csv,2,b,3.0,,5.0,2.0"
     assert '"b, 2"' in call(*ask, "-k", "day", "-f", "csv")[1]
 
 
