@@ -130,14 +130,14 @@ def run_gate(
       lossctl gate ci/lossctl.toml --predictions new.parquet --report junit=gate.xml --report github
     """
     from lossctl.errors import UsageError
+    from lossctl.gates.config import START
 
     if init:
         from lossctl.cli.starter import write_starter
 
         return write_starter(config, predictions, targets, options)
     if ctx.obj is None:
-        hint = "lossctl gate --init --predictions FILE writes a lossctl.toml to start from"
-        raise UsageError("there is no lossctl.toml here", hint=hint)
+        raise UsageError("there is no lossctl.toml here", hint=START)
     told, ctx.obj = ctx.obj, ctx.obj.checks
     if predictions is None:
         raise UsageError(f"{told.path} names no predictions", hint="as in predictions = 'p.csv'")

@@ -47,8 +47,11 @@ def show_usage_error(error: TyperException, arguments: Sequence[str]) -> None:
     if not arguments and context is not None:
         note(context.get_help())
         return
+    message = error.format_message()
     hint = f"{context.command_path} --help shows the usage" if context is not None else ""
-    show_error(UsageError(error.format_message(), hint=hint), arguments)
+    if "extra argument" in message and sum(map(os.path.isfile, arguments)) > 1:
+        hint = f"a pattern such as 'preds/*.csv' stands in quotes, for the shell expands it; {hint}"
+    show_error(UsageError(message, hint=hint), arguments)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

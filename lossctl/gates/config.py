@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lossctl.errors import Gathered, InputError, LossctlError, Place, UsageError, did_you_mean
+from lossctl.errors import Gathered, LossctlError, Place, UsageError, did_you_mean
 from lossctl.gates.checks import (
     LOSS_KINDS,
     QUANTILE,
@@ -26,6 +26,7 @@ from lossctl.losses import Spec, parse
 from lossctl.record import record
 
 NAMES = ("lossctl.toml", "pyproject.toml")
+START = "lossctl gate --init --predictions FILE writes a lossctl.toml to start from"
 SETTINGS = ("name", "loss", "slice", "decide", "level")
 """Keys of a check beside its limits."""
 
@@ -78,17 +79,17 @@ def read_config(path: str, known: Mapping[str, Kind]) -> Config:
 
     Raises
     ------
-    InputError
-        It cannot be read.
     ConfigError, SeveralErrors
-        For every mistake in it.
+        It cannot be read, or for every mistake in it.
 
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
         document = tomllib.loads(text)
     except OSError as error:
-        raise InputError(error.strerror or str(error), place=Place(path)) from error
+        hint = START if isinstance(error, FileNotFoundError) else ""
+        message = f"the config file cannot be read: {error.strerror or error}"
+        raise ConfigError(message, hint=hint, place=Place(path)) from error
     except ValueError as error:
         raise ConfigError(f"no TOML: {error}", place=Place(path)) from error
     root: tuple[str | int, ...] = ()

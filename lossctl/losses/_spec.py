@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -66,9 +67,27 @@ def find(name: str) -> Loss:
     if name in others.losses:
         return others.losses[name]
     names |= others.losses
-    near = dict.fromkeys(names[word].name for word in close_to(name, names))
-    hint = f"did you mean {' or '.join(near)}?" if near else "lossctl losses lists all of them"
+    hint = _as_call(name, names) or _near(name, names) or "lossctl losses lists all of them"
     raise SpecError(f"unknown loss {name!r}", hint="; ".join([hint, *others.faults]))
+
+
+def _near(name: str, names: Mapping[str, Loss]) -> str:
+    """Give a hint that names close losses and families, or an empty text."""
+    families = dict.fromkeys(f"@{loss.family}" for loss in names.values())
+    near = close_to(name, [*names, *families])
+    near = list(dict.fromkeys(names[word].name if word in names else word for word in near))
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _as_call(text: str, names: Mapping[str, Loss]) -> str:
+    """Give a hint where a loss is written like a call, as ``huber(delta=2)``; else nothing."""
+    called = re.fullmatch(r"\s*(\w+)\s*\((.*)\)?\s*", text)
+    if called is None or called[1] not in names:
+        return ""
+    loss, items = names[called[1]], re.sub(r"[\s)]", "", called[2])
+    if items and "=" not in items:
+        return f"as in {Spec(loss, loss.defaults()).full}"
+    return f"did you mean {loss.name}:{items}?" if items else f"did you mean {loss.name}?"
 
 
 def parse(texts: Sequence[str], *, known: Sequence[Loss] | None = None) -> list[Spec]:

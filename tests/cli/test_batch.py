@@ -402,6 +402,15 @@ def test_a_batch_pairs_by_key_and_takes_custom_losses(call: Call) -> None:
     assert "model=good" in Path("board.md").read_text()
 
 
+def test_a_pattern_that_the_shell_has_expanded_is_told_to_be_quoted(call: Call) -> None:
+    """More files than arguments; a stray word is no pattern."""
+    files = sorted(map(str, Path("preds/good").iterdir()))
+    status, _, err = call("batch", *files, "--targets", "truth/d0.csv", "-l", "mae")
+    assert status == Exit.USAGE
+    assert "hint: a pattern such as 'preds/*.csv' stands in quotes" in err
+    assert "quotes" not in call("batch", "preds/*/*.csv", "more", "-l", "mae")[2]
+
+
 def test_files_in_another_dialect_are_read_so(call: Call) -> None:
     """The options of the inputs hold for every file."""
     for path in [*Path("preds").rglob("*.csv"), *Path("truth").iterdir()]:

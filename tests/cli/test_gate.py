@@ -70,6 +70,14 @@ def test_every_limit_decides_the_status(
     assert call("gate")[0] == status
 
 
+@pytest.mark.parametrize("name", ["nosuch.toml", "."])
+def test_a_config_that_cannot_be_read_is_a_mistake_of_the_command(call: Call, name: str) -> None:
+    status, out, err = call("gate", name)
+    assert (status, out) == (Exit.USAGE, "")
+    assert err.startswith(f"error: {name}: the config file cannot be read: ")
+    assert ("hint: lossctl gate --init" in err) == (name == "nosuch.toml")
+
+
 def test_a_limit_may_be_on_every_slice(call: Call, write: Write) -> None:
     write("lossctl.toml", 'by = "part"\n' + check("max = 1.2\nslice = 'all'\ndecide = 'point'"))
     status, out, _ = call("gate", "-f", "json")
