@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import json as pajson
 
@@ -18,6 +19,8 @@ from lossctl.data.source import Fragment, How, Source, Wanted
 from lossctl.errors import InputError, Place
 
 RANGE_BYTES = 8 << 20
+DEEPEST = 500
+"""Levels to which values may be nested; Arrow crashes on some thousands as it finds types."""
 SAMPLE_BYTES = 1 << 20
 """Bytes by which the columns and their types are found."""
 
@@ -28,7 +31,7 @@ def describe(source: Source) -> Source:
     Raises
     ------
     InputError
-        They hold no JSON objects.
+        They hold no JSON objects, or some that are nested too deep.
 
     """
     try:
@@ -38,6 +41,10 @@ def describe(source: Source) -> Source:
         raise store.unreadable(source, error) from error
     if not data.strip():
         raise InputError("the file has no rows", place=Place(source.path))
+    if any(len(line) > DEEPEST for line in data.splitlines()):
+        from lossctl.data.jsonl_fault import refuse_deep
+
+        refuse_deep(source, data)
     try:
         table = pajson.read_json(
             pa.py_buffer(data), read_options=_blocks(data), parse_options=pajson.ParseOptions()
@@ -105,6 +112,7 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
                 table = pajson.read_json(
                     pa.py_buffer(data), read_options=_blocks(data), parse_options=options
                 )
+                _check_lines(data, table.num_rows)
                 batches = table.to_batches(max_chunksize=rows)
                 yield from nested.flattened(source, list(wanted), batches)
             start += len(data)
@@ -118,6 +126,24 @@ def read(fragment: Fragment, wanted: Wanted, rows: int) -> Iterator[pa.RecordBat
         raise (find_fault(source, told, start) or unknown) from error
     except OSError as error:
         raise store.unreadable(source, error) from error
+
+
+def _check_lines(data: bytes, rows: int) -> None:
+    """Hold the objects that Arrow has found against the lines: it takes any blank between them.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        An object goes over several lines, or a line holds several.
+
+    """
+    # Much faster than `bytes.count`, which stops at every line end.
+    ends = int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+    if rows == ends + (not data.endswith(b"\n")):
+        return
+    lines = sum(bool(line.strip()) for line in data.split(b"\n"))
+    if rows != lines:
+        raise pa.ArrowInvalid(f"{rows} objects in {lines} lines")
 
 
 def rows_before(fragment: Fragment) -> int:

@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from lossctl.data import store
+from lossctl.data.jsonl import DEEPEST
 from lossctl.data.nested import path_of
 from lossctl.data.source import Source
 from lossctl.errors import InputError, Place
 
 SHOWN = 40
+TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
+OPENING, CLOSING = list(b"[{"), list(b"]}")
 
 
 def objects(data: bytes) -> Iterator[dict[str, Any]]:
     """Read the objects of some lines."""
     return (json.loads(line) for line in data.decode("utf-8-sig").splitlines() if line.strip())
+
+
+def refuse_deep(source: Source, data: bytes) -> None:
+    """Refuse lines whose values are nested deeper than `DEEPEST`.
+
+    Raises
+    ------
+    InputError
+        One is, which it names.
+
+    """
+    row = 0
+    for line in data.split(b"\n"):
+        row += bool(line.strip())
+        if line.count(b"[") + line.count(b"{") <= DEEPEST:
+            continue
+        letters = np.frombuffer(TEXT.sub(b"", line), np.uint8)
+        opened = np.isin(letters, OPENING).astype(np.int64)
+        if (opened - np.isin(letters, CLOSING)).cumsum().max() > DEEPEST:
+            message = f"nested deeper than {DEEPEST} levels"
+            raise InputError(message, place=Place(source.path, row))
 
 
 def find_fault(source: Source, types: Mapping[str, pa.DataType], start: int) -> InputError | None:

@@ -287,3 +287,54 @@ def test_a_file_cut_in_the_middle_leaves_no_output(call: Call, write: Write, nam
     error = json.loads(err)
     assert error["place"] == {"file": name}
     assert "truncated" in error["hint"]
+
+
+ONE, TWO = '{"prediction":1,"target":2}', '{"prediction":3,\n"target":5}'
+
+
+@pytest.mark.parametrize("size", [1, 40, 1 << 20])
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        (f"{TWO}\n{ONE}\n", 1),
+        (f"{ONE}\n\n{ONE}\n{TWO}\n", 3),
+        (f"{ONE}\n{ONE} {ONE}\n{ONE}", 2),
+    ],
+    ids=["two lines", "after a blank line", "two objects"],
+)
+def test_a_line_of_json_that_is_not_one_object_is_refused(
+    refused: Refused,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+    row: int,
+    size: int,
+) -> None:
+    """Whether a range of the file is cut there or not, so that rows keep their numbers."""
+    monkeypatch.setattr("lossctl.data.jsonl.RANGE_BYTES", size)
+    err = refused(Exit.UNMEASURABLE, write("x.jsonl", content))
+    assert err.startswith(f"error: x.jsonl, row {row}: not JSON (")
+    assert "hint: every line holds one whole JSON object" in err
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r\n", "\n\n", "\n  \n"])
+@pytest.mark.parametrize("last", ["", "\n", "\n\n"])
+def test_blank_lines_among_objects_are_no_rows(
+    value: Value, write: Write, blank: str, last: str
+) -> None:
+    """Wherever they stand."""
+    assert value(write("x.jsonl", blank.join([ONE] * 3) + last)) == 1.0
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), (' {"a" :', " }")])
+def test_json_nested_too_deep_is_refused_by_row(
+    script: Call, write: Write, opening: str, closing: str
+) -> None:
+    """Arrow would end the process; what is merely long, or holds brackets in texts, is read."""
+    deep = opening * 20_000 + "1" + closing * 20_000
+    path = write("x.jsonl", f'{ONE}\n\n{{"prediction":1,"target":2,"x":{deep}}}\n')
+    status, _, err = script("eval", path, "-l", "mse")
+    assert (status, err) == (3, "error: x.jsonl, row 2: nested deeper than 500 levels\n")
+    flat = json.dumps({"prediction": 1, "target": 2, "x": [[[1]]] * 900, "y": '\\"[' * 900})
+    path = write("x.jsonl", f"{flat}\n")
+    assert script("eval", path, "-l", "mse", "-f", "value")[:2] == (0, "1.0\n")
