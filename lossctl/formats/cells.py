@@ -8,6 +8,7 @@ from typing import Any
 
 from lossctl.comparison import Comparison, Explanation
 from lossctl.formats import Document
+from lossctl.formats.ranges import shortened
 from lossctl.report import Report
 from lossctl.results import Interval, Part, Result, Search, Sensitivity, WorstRow
 from lossctl.verdict import Outcome, Verdict
@@ -38,6 +39,7 @@ def tables(document: Document, *, worst: bool = False) -> list[tuple[str, Table]
 
     ``worst`` leaves out what is not about the worst rows.
     """
+    document = shortened(document)
     if isinstance(document, Report):
         found = [] if worst else [("", _results(document))]
         found += [
