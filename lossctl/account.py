@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lossctl.data.chunks import OTHER_LABELS
 from lossctl.data.tasks import Piece
 from lossctl.errors import DomainError, InputError, Place
 from lossctl.losses import Role
 from lossctl.plan import Settings
 from lossctl.results import MatchedFile, Matching, RowCount, RowRef, Rows
-from lossctl.state import State
+from lossctl.state import LabelsSeen, State
 from lossctl.stats.extremes import Row
 from lossctl.stats.tally import Rows as CountedRows
 
@@ -44,7 +45,7 @@ def account(settings: Settings, state: State) -> tuple[Places, Rows]:
     Raises
     ------
     DomainError
-        The labels of a file contradict each other.
+        The labels of a file contradict each other, or are several and none the one that was told.
     InputError
         There is no row, or none is left.
 
@@ -52,6 +53,14 @@ def account(settings: Settings, state: State) -> tuple[Places, Rows]:
     for spec in settings.specs:
         for role in spec.loss.roles:
             _judge_labels(role, state.labels.get((spec.full, role.name), frozenset()), state)
+    for what, others in _absent(state).values():
+        if len(others) > 1:
+            shown = ", ".join(map(repr, others))
+            raise DomainError(
+                f"no row has {what}; it holds {shown}" + ", ..." * (len(others) == OTHER_LABELS),
+                hint="told so, every row would count as 0; the label is written as in the file",
+                place=_place(state),
+            )
     read = sum(state.read.values())
     if not read:
         files = ", ".join(sorted({path for path, _, _ in state.read})) or "the input"
@@ -79,17 +88,28 @@ def _matching(settings: Settings, state: State, places: Places) -> Matching | No
     return Matching(settings.policies.keys, matched, matched / (matched + pairs.lost.count), files)
 
 
-def _judge_labels(role: Role, labels: frozenset[float], state: State) -> None:
+def _judge_labels(role: Role, labels: LabelsSeen, state: State) -> None:
     if fault := role.domain.contradiction(labels):
-        paths = sorted({path for path, _, _ in state.read})
-        raise DomainError(fault, place=Place(", ".join(paths)))
+        raise DomainError(fault, place=_place(state))
+
+
+def _place(state: State) -> Place:
+    return Place(", ".join(sorted({path for path, _, _ in state.read})))
 
 
 def absent_labels(state: State) -> Iterator[str]:
-    """Warn of a positive label that no row has: misspelt, it makes every row a negative one."""
-    for (spec, what), seen in sorted(state.labels.items()):
-        if not seen:
-            yield f"{spec}: no row has {what}"
+    """Warn of a positive label that no row has, where all rows have another one."""
+    for spec, (what, _) in _absent(state).items():
+        yield f"{spec}: no row has {what}"
+
+
+def _absent(state: State) -> dict[str, tuple[str, list[str]]]:
+    """Give for each loss the label that was told and no row has, and the first others."""
+    return {
+        spec: (what, sorted(map(str, seen))[:OTHER_LABELS])
+        for (spec, what), seen in sorted(state.labels.items())
+        if all(isinstance(label, str) for label in seen)
+    }
 
 
 def rows_in_words(count: int) -> str:

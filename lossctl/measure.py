@@ -21,7 +21,7 @@ from lossctl.engines.local import Stopped
 from lossctl.losses import Ragged, Spec
 from lossctl.plan import Plan
 from lossctl.record import record
-from lossctl.state import State, empty_state
+from lossctl.state import LabelsSeen, State, empty_state
 from lossctl.stats.extremes import Extremes, Row
 from lossctl.stats.fingerprint import Fingerprint, bits, of_lists
 from lossctl.stats.segments import Segments
@@ -56,7 +56,7 @@ def measure_chunk(
         values = {role: chunk.values[slot] for role, slot in plan.binding[spec.full].items()}
         tally = state.tallies[spec.full]
         tally.grow(len(state.cells.keys))
-        seen = labels_seen(spec, plan.binding[spec.full], values) if spec in plan.specs else ()
+        seen = labels_seen(spec, plan.binding[spec.full], chunk) if spec in plan.specs else ()
         for what, labels in seen:
             key = (spec.full, what)
             state.labels[key] = state.labels.get(key, frozenset()) | labels
@@ -159,16 +159,22 @@ class RowNames:
 
 
 def labels_seen(
-    spec: Spec, slots: Mapping[str, Slot], values: Mapping[str, Any]
-) -> Iterator[tuple[str, frozenset[float]]]:
+    spec: Spec, slots: Mapping[str, Slot], chunk: Chunk
+) -> Iterator[tuple[str, LabelsSeen]]:
     """Give what is judged over the whole input: codings of labels, and whether a label is there."""
     for role in spec.loss.roles:
-        if seen := role.domain.labels_seen(values[role.name]):
-            yield role.name, seen
         slot = slots[role.name]
+        values = chunk.values[slot]
+        if seen := role.domain.labels_seen(values):
+            yield role.name, seen
         if slot.kind == "positive":
-            present = frozenset({1.0}) if values[role.name].any() else frozenset[float]()
-            yield f"the label {slot.positive!r} in the column {slot.columns[0]!r}", present
+            present = frozenset({True}) if values.any() else chunk.other_labels.get(slot)
+            yield told_label(slot), present or frozenset()
+
+
+def told_label(slot: Slot) -> str:
+    """Name the label that a slot counts as 1."""
+    return f"the label {slot.positive!r} in the column {slot.columns[0]!r}"
 
 
 def _measure_loss(

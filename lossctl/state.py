@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from lossctl.sensitivity import MOST
 from lossctl.stats.fingerprint import Fingerprint
 from lossctl.stats.tally import Rows, Tally
 
+LabelsSeen = frozenset[Any]
 Groups = npt.NDArray[np.intp]
 
 
@@ -28,8 +30,9 @@ class State:
     read: dict[Piece, int]
     """Rows read of each piece of the input."""
     dropped: dict[str, Rows]
-    labels: dict[tuple[str, str], frozenset[float]]
-    """Spec and role to the labels seen, where their coding is judged over the whole input."""
+    labels: dict[tuple[str, str], LabelsSeen]
+    """What is judged over the whole input: spec and role to the numbers that code labels there;
+    spec and a label that was told to True where a row has it, else to a few others as texts."""
     pairs: Pairs = field(default_factory=Pairs)
     """What became of the keys, where rows are paired by key."""
     fingerprint: Fingerprint = field(default_factory=Fingerprint)

@@ -102,7 +102,7 @@ def state_to_dict(state: State) -> dict[str, Any]:
     return {
         "read": [[*piece, rows] for piece, rows in sorted(state.read.items())],
         "dropped": {why: _rows(rows) for why, rows in sorted(state.dropped.items())},
-        "labels": [[*role, sorted(seen)] for role, seen in sorted(state.labels.items())],
+        "labels": [[*role, sorted(seen, key=str)] for role, seen in sorted(state.labels.items())],
         "pairs": _pairs(state.pairs),
         "fingerprint": [state.fingerprint.rows, *map(hex, state.fingerprint.sums)],
         "cells": [list(key) for key in state.cells.keys],

@@ -104,12 +104,12 @@ def test_the_report_is_that_of_the_command(
         (
             "breast_cancer",
             "-l bce,hinge -p prediction --positive malignant "  # noqa: ISC004 - too long a line
-            "--col bce.target=diagnosis --col hinge.prediction=score",
+            "--col target=diagnosis --col hinge.prediction=score",
             {
                 "losses": ["bce", losses.hinge],
                 "columns": {
                     "prediction": "prediction",
-                    "bce.target": "diagnosis",
+                    "target": "diagnosis",
                     "hinge.prediction": "score",
                 },
                 "positive": "malignant",

@@ -102,7 +102,7 @@ def _measure_chunk(plan: ComparisonPlan, task: Task, chunk: Chunk, state: Compar
         for model in plan.plans:
             slots = model.binding[spec.full]
             values = {role: chunk.values[slot] for role, slot in slots.items()}
-            for what, labels in labels_seen(spec, slots, values):
+            for what, labels in labels_seen(spec, slots, chunk):
                 seen = state.rows.labels.get((spec.full, what), frozenset())
                 state.rows.labels[spec.full, what] = seen | labels
             models.append(values)

@@ -14,7 +14,7 @@ from lossctl.data import shared
 from lossctl.data.binding import Slot
 from lossctl.data.cells import Cells
 from lossctl.data.comparing import TextError
-from lossctl.data.convert import RowError, take, to_values
+from lossctl.data.convert import RowError, labels_of, take, to_values
 from lossctl.data.faults import Fault
 from lossctl.data.in_step import in_step
 from lossctl.data.joined import Joined, Origin, Pairs
@@ -29,6 +29,10 @@ from lossctl.stats.segments import Segments
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
+
+
+OTHER_LABELS = 3
+"""How many labels are named where none is the one that was told."""
 
 
 @dataclass
@@ -50,6 +54,8 @@ class Chunk:
     """Marks the rows of the ``read`` ones that are left; None when all are."""
     cells: Indices | None = None
     """Cell of each row left, shape ``(rows,)``; None when rows are not sliced."""
+    other_labels: dict[Slot, frozenset[str]] = field(default_factory=dict)
+    """A few labels of the rows, for the slots that count a label which no row has."""
     carried: dict[Column, pa.Array] = field(default_factory=dict)
     """What `Reading.carried` asks for: as the file has it, without dictionaries, row by row."""
     filtered: dict[str, Indices] = field(default_factory=dict)
@@ -239,6 +245,9 @@ def _convert(task: Task, reading: Reading, batches: Sequence[pa.RecordBatch], ch
         if found is None:
             continue
         chunk.values[slot], missing = found
+        if slot.kind == "positive" and not chunk.values[slot].any():
+            column = _column(batches, (slot.source, slot.columns[0]))
+            chunk.other_labels[slot] = labels_of(column, OTHER_LABELS)
         if missing is not None:
             chunk.missing[slot] = missing
             if reading.nulls == "error":

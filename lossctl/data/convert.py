@@ -178,6 +178,13 @@ def _positives(column: pa.Array, positive: str) -> Array:
     return matches[codes].astype(np.float64)
 
 
+def labels_of(column: pa.Array, most: int) -> frozenset[str]:
+    """Give the first few labels of a column in the order of texts."""
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    present = np.unique(buffers.view(coded.indices)[~_marked(coded)]).tolist()
+    return frozenset(sorted(str(coded.dictionary[code].as_py()) for code in present)[:most])
+
+
 def _is(label: Any, told: str) -> bool:
     """Tell whether a label is the one that was told, however tools write numbers and truths."""
     if isinstance(label, bool):

@@ -174,12 +174,31 @@ def test_the_positive_label_is_found_in_columns_of_any_type(
     assert value("mbe", path, positive=positive, chunk_rows=1) == 2 / 3
 
 
-@pytest.mark.parametrize("labels", [["yes", "no"], [0, 1], [True, False]])
-def test_a_positive_label_that_no_row_has_is_warned_of(
-    evaluate_files: Evaluate, parquet: Write, labels: list[Any]
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (["yes", "no"], "'no', 'yes'"),
+        ([0, 1], "'0', '1'"),
+        ([True, False], "'False', 'True'"),
+        (list("dcba"), "'a', 'b', 'c', ..."),
+    ],
+)
+@pytest.mark.parametrize("chunk_rows", [1, 3])
+def test_a_positive_label_that_is_none_of_several_is_refused(
+    evaluate_files: Evaluate, parquet: Write, labels: list[Any], shown: str, chunk_rows: int
 ) -> None:
-    """Misspelt, it would make every row a negative one; but a shard may have none of it."""
-    path = parquet(prediction=[0.0] * 2, target=labels)
+    """Misspelt, it would make every row a negative one."""
+    path = parquet(prediction=[0.0] * len(labels), target=labels)
+    with pytest.raises(LossctlError, match="no row has the label 'yse'") as caught:
+        evaluate_files("mbe", path, positive="yse", chunk_rows=chunk_rows)
+    assert shown in str(caught.value)
+
+
+def test_a_positive_label_that_no_row_has_is_warned_of_where_all_have_another(
+    evaluate_files: Evaluate, parquet: Write
+) -> None:
+    """A shard, or a day, may have none of it."""
+    path = parquet(prediction=[0.0] * 2, target=["no", "no"])
     found = evaluate_files("mbe", path, positive="yse", chunk_rows=1)
     assert found.warnings == ("mbe: no row has the label 'yse' in the column 'target'",)
 
