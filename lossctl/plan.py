@@ -348,7 +348,8 @@ def plan_reading(
         weight = _weight(source, name, holders)
     where = None
     if policies.where is not None:
-        where = bind_where(policies.where, sources, tuple(slots), in_all=pairing == "populations")
+        numbers = (*slots, *([] if weight is None else [weight]))
+        where = bind_where(policies.where, sources, numbers, in_all=pairing == "populations")
     reading = Reading(
         tuple(sources),
         pairing,

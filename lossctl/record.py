@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field
 from operator import attrgetter
-from typing import Any, ClassVar, NoReturn, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 T = TypeVar("T")
 
@@ -28,7 +31,25 @@ def record(cls: type[T]) -> type[T]:
     made.__hashed__ = _getter(  # type: ignore[attr-defined]
         each.name for each in fields if (each.compare if each.hash is None else each.hash)
     )
+    made.__signature__ = _Signature()  # type: ignore[attr-defined]
     return made
+
+
+class _Signature:
+    """Gives the signature by the fields to whoever inspects a record, such as ``help``."""
+
+    def __get__(self, made: object, cls: type) -> Signature:
+        from inspect import Parameter, Signature
+
+        parameters = []
+        for each in cls.__dataclass_fields__.values():  # type: ignore[attr-defined]
+            kind = Parameter.KEYWORD_ONLY if each.kw_only else Parameter.POSITIONAL_OR_KEYWORD
+            default = each.default
+            if default is MISSING:
+                factory = each.default_factory
+                default = Parameter.empty if factory is MISSING else factory
+            parameters.append(Parameter(each.name, kind, default=default, annotation=each.type))
+        return Signature(sorted(parameters, key=lambda parameter: parameter.kind))
 
 
 def _getter(names: Iterable[str]) -> Callable[[Any], Any]:

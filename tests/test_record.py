@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
@@ -82,6 +83,15 @@ def test_wrong_arguments_are_told(make: Callable[[], Record], given: str) -> Non
     with pytest.raises(TypeError) as caught:
         make()
     assert str(caught.value) == f"Record(name, size, parts, note, last) was given {given}"
+
+
+def test_its_signature_is_that_of_the_dataclass() -> None:
+    mine, theirs = (inspect.signature(kind).parameters for kind in (Record, Frozen))
+    assert [(p.name, p.kind, p.annotation) for p in mine.values()] == [
+        (p.name, p.kind, p.annotation) for p in theirs.values()
+    ]
+    needed = [p.name for p in mine.values() if p.default is inspect.Parameter.empty]
+    assert needed == ["name"]
 
 
 def test_a_record_is_frozen() -> None:

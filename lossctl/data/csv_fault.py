@@ -18,7 +18,8 @@ SHOWN = 40
 LONGEST = (1 << 31) - 1
 """Characters that a field may have; Python's own limit is much lower."""
 MIXED = (
-    "true and false mean 1 and 0 in a column that begins with one of them and holds nothing else; "
+    "true and false mean 1 and 0 in a column that has one of them in its first 64 KB and nothing "
+    "else anywhere; "
     "--positive LABEL names one label among others"
 )
 BYTES = range(0xDC80, 0xDD00)

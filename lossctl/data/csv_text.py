@@ -14,8 +14,10 @@ from lossctl.data.dialect import Dialect
 from lossctl.data.source import Source
 
 BOM = b"\xef\xbb\xbf"
-SAMPLE_BYTES = 1 << 14
+SAMPLE_BYTES = 1 << 16
 """Bytes of rows that are looked at before any row is read."""
+SAMPLE_ROWS = 16
+"""How many rows they are at least, more or less, where rows are long."""
 
 
 def open_text(source: Source) -> io.BufferedReader:
@@ -43,13 +45,14 @@ def header(source: Source) -> tuple[bytes, int]:
 
 
 def beginning(source: Source, size: int = SAMPLE_BYTES) -> tuple[bytes, int, bytes]:
-    """Give what `header` does, and some bytes of rows, which may end within a row."""
+    """Give what `header` does, and the first rows, in at least so many bytes."""
     cut, dialect = is_cuttable(source), source.dialect
     with store.open_bytes(source) if cut else open_text(source) as file:
         skipped, line = read_header(file, dialect)
         rows = b"" if dialect.header else line
         with contextlib.suppress(pa.ArrowInvalid, UnicodeDecodeError):  # whoever reads it all tells
-            rows += file.read(size)
+            # Rows are about as wide as their header, and the last one is to be whole.
+            rows += file.read(max(size, SAMPLE_ROWS * len(line))) + file.readline() if size else b""
     if not cut:
         return line, 0, rows
     return to_utf8(line, dialect), skipped + len(line) * dialect.header, rows

@@ -75,7 +75,7 @@ def test_rows_left_out_by_a_filter_are_told_beside_the_table(script: Call, write
     """As a note and no warning: nothing is wrong, and the status and the gate are as ever."""
     path = write("rows.csv", "prediction,target,part\n1,2,a\n3,3,b\n5,4,a\n6,6.5,b\n")
     note = "2 of 4 rows left out by --where"
-    for command in (["eval", path, "--max", "mae=1"], ["compare", path, path], ["worst", path]):
+    for command in (["eval", path, "--max", "mae=10"], ["compare", path, path], ["worst", path]):
         run = [*command, "-l", "mae", "--where", "part == 'b'"]
         status, _, err = script(*run)
         assert (status, err.splitlines().count(note)) == (Exit.DONE, 1)
@@ -95,6 +95,15 @@ def test_a_condition_that_is_none_is_refused_with_what_to_write(script: Call, wr
     path = write("rows.csv", "prediction,target,part\n1,2,9007199254740993\n3,3,9007199254740992\n")
     [result] = report_of(script(*run, "part == 9007199254740993"))["results"]
     assert result["value"] == 1.0
+
+
+def test_weights_are_compared_as_numbers(call: Call, write: Write) -> None:
+    path = write("rows.csv", "prediction,target,w\n1,2,1\n2,2,0\n3,5,1\n")
+    run = ["eval", path, "-l", "mae", "-w", "w", "-f", "json", "--where"]
+    [result] = report_of(call(*run, "w == 1"))["results"]
+    assert (result["n"], result["value"]) == (2, 1.5)
+    error = error_of(call(*run, "w == '1'"), Exit.USAGE)
+    assert error["hint"] == "compare it with a number, without quotes"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import lossctl
 from lossctl.data import csv as csv_format
 from lossctl.data.dialect import read_dialect
 from lossctl.data.source import Opening, open_source
@@ -133,3 +134,16 @@ def test_truths_are_found_however_the_file_is_written(
     path.write_text(before + text, encoding=options.get("encoding", "utf-8"))
     source = open_source(str(path), Opening(dialect=read_dialect(**options)))
     assert source.truths == {"a", "d"}
+
+
+def test_truths_are_found_behind_wide_rows_and_gaps(tmp_path: Path) -> None:
+    """Rows of a thousand columns, and a target that is missing in the first five thousand rows."""
+    wide = ["prediction," + ",".join(f"x{i}" for i in range(1000)) + ",target"]
+    wide += [
+        "0.5," + ",".join(["0.123456789012345"] * 1000) + f",{row % 2 == 0}" for row in range(5)
+    ]
+    late = ["prediction,target", *(f"0.5,{'' if i < 5000 else i % 2 == 0}" for i in range(6000))]
+    for name, lines in (("wide.csv", wide), ("late.csv", late)):
+        (tmp_path / name).write_text("\n".join([*lines, ""]), encoding="utf-8")
+        report = lossctl.evaluate(tmp_path / name, losses="mae", nulls="drop")
+        assert [result.value for result in report.results] == [0.5]
