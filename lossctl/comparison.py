@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from lossctl.documents import digest, json_text, ref_to_dict, rows_to_dict
-from lossctl.frame import frame_of, html_of, with_slices
+from lossctl.frame import frame_of, html_of, text_of, with_slices
 from lossctl.record import record
 from lossctl.results import Interval, RowRef, Rows
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCHEMA = {"name": "lossctl.comparison", "version": 1}
 SHOWN = ("candidate", "verdict", "difference", "lower", "upper", "p_value", "n", "reason")
-"""What a notebook shows of a difference."""
+"""What a small table shows of a difference."""
 
 Verdict = Literal["better", "worse", "no difference shown", "not judged"]
 
@@ -182,15 +182,30 @@ class Comparison:
         return json_text(self.to_dict())
 
     def to_frame(self) -> DataFrame:
-        """Give a frame of pandas with one row per loss, slice and candidate."""
+        """Give a frame of pandas with one row per loss, slice and candidate.
+
+        Slices are written as in the frame of a `Report`.
+        """
         slices, rows = self._flat()
         return frame_of(rows, ["loss", *slices])
 
+    def __repr__(self) -> str:
+        """Name the models and count the differences, which are too many to be shown in one line."""
+        return f"<Comparison of {', '.join(self.models)}: {len(self.results)} differences>"
+
+    def __str__(self) -> str:
+        """Show the differences as a table, and the warnings below."""
+        return text_of(*self._shown())
+
     def _repr_html_(self) -> str:
-        """Show the differences in a notebook, and the warnings below."""
+        """Show the same in a notebook."""
+        return html_of(*self._shown())
+
+    def _shown(self) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+        """Give what a small table shows: differences, columns and notes."""
         slices, rows = self._flat()
         notes = [f"warning: {text}" for text in self.warnings]
-        return html_of(rows, ["loss", *slices, *SHOWN], notes)
+        return rows, ["loss", *slices, *SHOWN], notes
 
     def _flat(self) -> tuple[list[str], list[dict[str, Any]]]:
         rows = [_flat(result) for result in self.results]

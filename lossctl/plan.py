@@ -14,6 +14,7 @@ from lossctl.data.derived import column_of
 from lossctl.data.grouped import GroupedSource
 from lossctl.data.keys import find_keys
 from lossctl.data.kinds import check_type
+from lossctl.data.memory import check_order
 from lossctl.data.reading import MEMORY, Column, Missing, Nulls, Pairing, Reading
 from lossctl.data.source import Source
 from lossctl.data.where import bind_where
@@ -334,8 +335,12 @@ def plan_reading(
     ------
     UsageError
         No file holds a column, or it is of a type that cannot be used so.
+    PairingError
+        Tables in memory label their rows differently.
 
     """
+    if pairing == "position":
+        check_order(sources)
     bindings = tuple(bindings)
     slots = dict.fromkeys(
         slot for binding in bindings for roles in binding.values() for slot in roles.values()

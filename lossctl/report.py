@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lossctl.documents import digest, json_text, result_to_dict, rows_to_dict, search_to_dict
-from lossctl.frame import frame_of, html_of, with_slices
+from lossctl.frame import frame_of, html_of, text_of, with_slices
 from lossctl.record import record
 from lossctl.results import Result, Rows, Search
 from lossctl.verdict import Verdict
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCHEMA = {"name": "lossctl.report", "version": 1}
 SHOWN = ("value", "lower", "upper", "std_error", "n", "reason")
-"""What a notebook shows of a result."""
+"""What a small table shows of a result."""
 
 
 @record
@@ -85,16 +85,36 @@ class Report:
         return json_text(self.to_dict())
 
     def to_frame(self) -> DataFrame:
-        """Give a frame of pandas with one row per loss and slice, and a column per slicing one."""
+        """Give a frame of pandas with one row per loss and slice, and a column per slicing one.
+
+        Such a column is empty where a result is not sliced by it, as that of all rows; the slice
+        of missing values is the text ``null`` there, and a text that reads so is ``"null"``.
+        """
         slices, rows = self._flat()
         return frame_of(rows, ["loss", *slices])
 
+    def __repr__(self) -> str:
+        """Name the losses and count the results, which are too many to be shown in one line."""
+        losses = ", ".join(dict.fromkeys(result.loss for result in self.results))
+        return f"<Report of {losses}: {len(self.results)} results, {self._counts}>"
+
+    def __str__(self) -> str:
+        """Show the results as a table, with what became of the rows and the warnings."""
+        return text_of(*self._shown())
+
     def _repr_html_(self) -> str:
-        """Show the results in a notebook, with what became of the rows and the warnings."""
+        """Show the same in a notebook."""
+        return html_of(*self._shown())
+
+    @property
+    def _counts(self) -> str:
+        return f"{self.rows.scored} of {self.rows.read} rows scored"
+
+    def _shown(self) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+        """Give what a small table shows: results, columns and notes."""
         slices, rows = self._flat()
-        counts = f"{self.rows.scored} of {self.rows.read} rows scored"
         columns = ["loss", *slices, "rank", *SHOWN]
-        return html_of(rows, columns, [counts, *(f"warning: {text}" for text in self.warnings)])
+        return rows, columns, [self._counts, *(f"warning: {text}" for text in self.warnings)]
 
     def _flat(self) -> tuple[list[str], list[dict[str, Any]]]:
         """Give the columns of the slices, and each result as one flat row."""

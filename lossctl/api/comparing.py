@@ -59,7 +59,7 @@ def compare(
     preds
         Columns of the predictions: one for all models, one for each, or the models of one table.
     method
-        How differences are judged, a `lossctl.compare.Method`; at a level of 0.95 by default.
+        How differences are judged, a `lossctl.Method`; at a level of 0.95 by default.
     losses, columns, by, key, missing, min_match_rate, weight, where, positive, classes, nulls
         As in `evaluate`.
     nonfinite, jobs, chunk_rows
@@ -110,6 +110,7 @@ def compare(
         policies,
         method,
         preds=preds,
+        names=list(named) if isinstance(models, Mapping) else (),
     )
     return compare_plan(plan)
 

@@ -59,7 +59,9 @@ def evaluate(
         Paths, tables, mappings of names to arrays, or single arrays; without ``targets`` the
         predictions hold both. They pair row by row, and columns that both hold must be equal.
         A single array is the column ``prediction`` or ``target``; one of two dimensions has a
-        vector in each row. The index of a pandas frame is a column where it is not just 0, 1, ...
+        vector in each row. Two pandas objects pair row by row only where their indexes are equal,
+        and so do the series of a mapping; the index of a frame is a column as well where it is not
+        just 0, 1, ...
     losses
         Specs such as ``"huber:delta=1.5"`` and ``"@regression"``, or losses such as
         ``lossctl.losses.huber``; one or several.

@@ -168,11 +168,13 @@ def plan_comparison(
     method: Method,
     *,
     preds: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> ComparisonPlan:
     """Decide what is read for a comparison and how, without reading rows.
 
     ``preds`` names the columns of the predictions: one for all files, one for each, or several
-    of a single file. The truth is in ``targets``, or else beside the predictions.
+    of a single file. The truth is in ``targets``, or else beside the predictions. Models go by
+    ``names``, or else by their files or columns.
 
     Raises
     ------
@@ -180,7 +182,7 @@ def plan_comparison(
         A role has no column, or there are not two models.
 
     """
-    models = _models(predictions, preds)
+    models = _models(predictions, preds, names)
     slicings = policies.by
     if method.explain:
         policies = replace(policies, by=(*slicings, method.explain))
@@ -209,7 +211,10 @@ def plan_comparison(
     return ComparisonPlan(models, plans, tuple(checks), slicings, method, unit)
 
 
-def _models(predictions: Sequence[Source], preds: Sequence[str]) -> tuple[Model, ...]:
+def _models(
+    predictions: Sequence[Source], preds: Sequence[str], names: Sequence[str]
+) -> tuple[Model, ...]:
+    names = names or [source.path for source in predictions]
     named: list[tuple[str, int, str | None]]
     if len(predictions) == 1 and len(preds) > 1:
         named = [(pred, 0, pred) for pred in preds]
@@ -220,14 +225,14 @@ def _models(predictions: Sequence[Source], preds: Sequence[str]) -> tuple[Model,
         )
     elif len(preds) in (1, len(predictions)):
         each = preds if len(preds) > 1 else [preds[0]] * len(predictions)
-        named = [(source.path, i, each[i]) for i, source in enumerate(predictions)]
+        named = [(name, i, each[i]) for i, name in enumerate(names)]
     elif preds:
         raise UsageError(
             f"{len(preds)} --pred for {len(predictions)} files",
             hint="give one for all of them, or one for each",
         )
     else:
-        named = [(source.path, i, None) for i, source in enumerate(predictions)]
+        named = [(name, i, None) for i, name in enumerate(names)]
     texts = _distinct([name for name, _, _ in named])
     return tuple(
         Model(text, source, pred) for text, (_, source, pred) in zip(texts, named, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Sequence
 
+from lossctl.data.indexes import UNNAMED
 from lossctl.data.source import Source
 from lossctl.errors import ColumnError, Gathered, Place, did_you_mean
 
@@ -72,6 +73,7 @@ def listed(sources: Sequence[Source]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
+    names = [name for name in names if not UNNAMED.fullmatch(name)]
     # Quotes only where a name could be taken for several, or for none.
     shown = [name if name.strip(" ,;") == name != "" else repr(name) for name in names[:SHOWN]]
     more = len(names) - len(shown)

@@ -1,19 +1,21 @@
 """Memory: tables, frames and arrays of a Python program, read as slices of rows.
 
 Whatever speaks the Arrow C stream interface is taken without copying what it holds: pandas,
-polars, Arrow, DuckDB and others. A frame of pandas brings its index along, unless that only
-counts the rows, so that two frames in different order are noticed.
+polars, Arrow, DuckDB and others. A frame of pandas brings its index along as a column, unless that
+only counts the rows; objects with an index are paired by position only where their indexes agree.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from lossctl.data.indexes import check_indexes, index_of
 from lossctl.data.source import Fragment, Source, Wanted
 from lossctl.errors import InputError, Place, UsageError
 from lossctl.record import record
@@ -29,6 +31,8 @@ class MemorySource(Source):
     """A table that is in memory already."""
 
     table: pa.Table
+    index: Any = field(default=None, compare=False)
+    """The labels of its rows, where it came from an object of pandas or the like."""
 
 
 def hold(rows: Any, name: str, column: str) -> MemorySource:
@@ -38,6 +42,8 @@ def hold(rows: Any, name: str, column: str) -> MemorySource:
     ------
     InputError
         A column cannot be converted to Arrow, or its length or name is wrong.
+    PairingError
+        The columns of a mapping are series whose indexes differ.
     UsageError
         The object is nothing that holds rows.
 
@@ -52,7 +58,40 @@ def hold(rows: Any, name: str, column: str) -> MemorySource:
             message = f"the table names {', '.join(map(repr, repeated))} more than once"
             raise InputError(message, place=Place(name))
     types = {field.name: _plain(field.type) for field in table.schema}
-    return MemorySource(name, "memory", types, table.num_rows, table.nbytes, table)
+    index = _common_index(rows, name) if isinstance(rows, Mapping) else index_of(rows)
+    return MemorySource(name, "memory", types, table.num_rows, table.nbytes, table, index)
+
+
+def check_order(sources: Sequence[Source]) -> None:
+    """Refuse to pair tables by position whose indexes differ; those without one are in order.
+
+    Raises
+    ------
+    PairingError
+        Two differ.
+
+    """
+    labelled = [(each.path, each.index) for each in sources if isinstance(each, MemorySource)]
+    check_indexes(
+        labelled,
+        hint="make the index a column of both with .reset_index() and pair by it with key=, or, "
+        "where their rows are in the same order, drop it with .reset_index(drop=True) or "
+        ".to_numpy()",
+    )
+
+
+def _common_index(columns: Mapping[Any, Any], name: str) -> Any:
+    """Give the index that the series of a mapping have in common."""
+    labelled = [
+        (f"column {str(column)!r} of the {name}", index_of(values))
+        for column, values in columns.items()
+    ]
+    check_indexes(
+        labelled,
+        hint="pandas.DataFrame brings the series of a mapping into one order, or, where they are "
+        "in the same order, drop their indexes with .reset_index(drop=True) or .to_numpy()",
+    )
+    return next((index for _, index in labelled if index is not None), None)
 
 
 def describe(source: Source) -> Source:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from lossctl.data import numerals
 from lossctl.data.faults import Fault
+from lossctl.data.indexes import UNNAMED
 from lossctl.errors import PairingError
 
 
@@ -23,15 +24,17 @@ def differences(
         for number, other in others:
             row = None if first.equals(other) else _first_difference(first, other)
             if row is not None:
+                unnamed = UNNAMED.fullmatch(name)
+                what, key = ("index", "a key") if unnamed else (f"column {name!r}", f"--key {name}")
                 yield Fault(
                     row,
                     one,
-                    name,
+                    None if unnamed else name,
                     PairingError,
-                    f"the files share the column {name!r} but differ there: "
+                    f"the files share the {what} but differ there: "
                     f"{_shown(first[row])} in {files[one]}, "
                     f"{_shown(other[row])} in {files[number]}",
-                    f"bring both files into the same order, or pair their rows with --key {name}",
+                    f"bring both files into the same order, or pair their rows with {key}",
                 )
 
 
