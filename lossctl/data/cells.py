@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lossctl.data import buffers
-from lossctl.data.comparing import TextError
 from lossctl.data.derived import Derived, column_of
+from lossctl.data.faults import TextError
 from lossctl.errors import UsageError
 
 Codes = npt.NDArray[np.intp]

@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lossctl.data import shared
+from lossctl.data import shared, times
 from lossctl.data.binding import Slot
 from lossctl.data.cells import Cells
-from lossctl.data.comparing import TextError
 from lossctl.data.convert import RowError, labels_of, take, to_values
-from lossctl.data.faults import Fault
+from lossctl.data.faults import Fault, TextError
 from lossctl.data.in_step import in_step
 from lossctl.data.joined import Joined, Origin, Pairs
 from lossctl.data.keys import MissingKeyError, to_key
@@ -227,10 +226,14 @@ def _text_fault(
 ) -> Fault:
     source = next(source for source, name in columns if name == error.column)
     part = _part(source, batches)
-    hint = "missing values are empty; a number in quotes compares texts"
-    if error.needed != "a number":
-        compared = f"{error.column} == {error.text!r}"
-        hint = f"a condition is a comparison, as in {compared}, or a column of truths"
+    compared = f"{error.column} == {error.text!r}"
+    hints = {
+        "a number": "missing values are empty; a number in quotes compares texts",
+        "true or false": f"a condition is a comparison, as in {compared}, or a column of truths",
+        times.TIME: "missing values are empty; dates and times are as 2024-02-29 07:00",
+        times.ZONED: "leave out the zone that the column lacks",
+    }
+    hint = hints[error.needed]
     return Fault(error.row, part, error.column, DomainError, message, hint)
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lossctl.data import numerals
+from lossctl.data import numerals, times
 from lossctl.data.convert import EXACT
+from lossctl.data.faults import TextError
 from lossctl.errors import UsageError
 
 Literal = bool | int | float | str
@@ -29,15 +30,6 @@ OPERATORS = {
 }
 TRUTHS = {True: ["true", "1"], False: ["false", "0"]}
 """How files without types spell truth values, in lower case."""
-
-
-class TextError(Exception):
-    """A text that is compared with a number is none; whoever knows the place tells the user."""
-
-    def __init__(self, row: int, text: str, needed: str = "a number") -> None:
-        """Keep the row as counted in the array; whoever knows the column adds its name."""
-        super().__init__(text)
-        self.row, self.text, self.needed, self.column = row, text, needed, ""
 
 
 def check_comparable(name: str, kind: pa.DataType | None, value: Literal) -> None:
@@ -86,7 +78,7 @@ def compare(values: pa.Array, operator: str, value: Literal) -> pa.Array:
     TypeError, ValueError, pyarrow.ArrowException
         The two are of kinds that are not compared.
     TextError
-        A text in a column without a type is no number, or no truth.
+        A text in a column without a type is no number, no truth, or no date.
 
     """
     if isinstance(value, int) and beyond_doubles(value) and _is_text(_decoded(values.type)):
@@ -95,6 +87,8 @@ def compare(values: pa.Array, operator: str, value: Literal) -> pa.Array:
     if isinstance(value, bool) and (_is_text(values.type) or pa.types.is_floating(values.type)):
         found = _are(values, truth=value)
         return found if operator == "==" else _compute().invert(found)
+    if isinstance(value, str) and _is_text(values.type) and is_of_times(operator, value):
+        return _compare_times(values, operator, value)
     if pa.types.is_integer(values.type):
         return _compare_integers(values, operator, value)
     if pa.types.is_floating(values.type) and isinstance(value, int):
@@ -107,6 +101,17 @@ def beyond_doubles(value: Literal) -> bool:
     return isinstance(value, int) and abs(value) >= EXACT
 
 
+def is_of_times(operator: str, value: Literal) -> bool:
+    """Tell whether a column of texts is compared with a value as one of dates and times.
+
+    Only where the order is asked for, or for a time of the day, of which there are many spellings:
+    any text may look like a date.
+    """
+    if not isinstance(value, str):
+        return False
+    return times.has_clock(value) if operator in ("==", "!=") else times.written(value) is not None
+
+
 def contained(values: pa.Array, wanted: Sequence[Literal]) -> pa.Array:
     """Give true for each row whose value is among some, null where the row has none."""
     found = compare(values, "==", wanted[0]) if wanted else None
@@ -116,7 +121,7 @@ def contained(values: pa.Array, wanted: Sequence[Literal]) -> pa.Array:
         return found
     plain = _plain(values, wanted[0])
     texts = [value for value in wanted if isinstance(value, str)]
-    if _is_text(plain.type) and len(texts) == len(wanted):
+    if _is_text(plain.type) and len(texts) == len(wanted) and not any(map(times.has_clock, texts)):
         return _among(plain, texts, lower=False)
     for value in wanted[1:]:
         found = _compute().or_kleene(found, compare(values, "==", value))
@@ -169,6 +174,20 @@ def _are(values: pa.Array, *, truth: bool) -> pa.Array:
     if row >= 0:
         raise TextError(row, str(values[row]), "true or false")
     return found
+
+
+def _compare_times(texts: pa.Array, operator: str, value: str) -> pa.Array:
+    """Compare texts with a date or a time; without a zone it is one of each text's own.
+
+    A text that is none is not equal to it, and has no place in an order.
+    """
+    moment = dt.datetime.fromisoformat(value)
+    zoned, same = moment.tzinfo is not None, operator in ("==", "!=")
+    scalar = pa.scalar(times.on_clock(moment, zoned=zoned), pa.timestamp("us"))
+    found = _call(times.times_of(texts, zoned=zoned, strict=not same), operator, scalar)
+    if not same:
+        return found
+    return _compute().coalesce(found, _constant(texts, truth=operator == "!="))
 
 
 def _compare_whole(texts: pa.Array, operator: str, value: int) -> pa.Array:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 
-from lossctl.data.comparing import TextError, compare
+from lossctl.data.comparing import compare
 from lossctl.data.source import Source
+from lossctl.data.times import times_of
 from lossctl.errors import ColumnError, UsageError, did_you_mean
 
 PARTS = ("year", "quarter", "month", "week", "day", "hour", "weekday")
@@ -199,16 +199,7 @@ def _times(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(kind):
         return column if kind.tz is None else pc.local_timestamp(column)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        coded = column.dictionary_encode()
-        read: list[dt.datetime | None] = []
-        for place, text in enumerate(coded.dictionary.to_pylist()):
-            try:
-                read.append(dt.datetime.fromisoformat(text).replace(tzinfo=None))
-            except ValueError:
-                row = int(np.flatnonzero(pc.equal(coded.indices, place).fill_null(False))[0])  # noqa: FBT003
-                raise TextError(row, text) from None
-        times = pa.array(read, pa.timestamp("us"))
-        return times.take(coded.indices)
+        return times_of(column)
     return column.cast(pa.timestamp("ms"))
 
 

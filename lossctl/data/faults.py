@@ -10,6 +10,15 @@ from lossctl.errors import LossctlError
 from lossctl.record import record
 
 
+class TextError(Exception):
+    """A text is not what it is compared with; whoever knows the place tells the user."""
+
+    def __init__(self, row: int, text: str, needed: str = "a number") -> None:
+        """Keep the row as counted in the array; whoever knows the column adds its name."""
+        super().__init__(text)
+        self.row, self.text, self.needed, self.column = row, text, needed, ""
+
+
 @record
 class Fault:
     """One row that cannot be measured, and the error to raise for it."""

@@ -21,13 +21,14 @@ import pyarrow as pa
 from lossctl.data.binding import Slot, find_columns
 from lossctl.data.comparing import (
     Literal,
-    TextError,
     beyond_doubles,
     check_comparable,
     compare,
     contained,
+    is_of_times,
     key_of,
 )
+from lossctl.data.faults import TextError
 from lossctl.data.source import How, Source
 from lossctl.errors import Gathered, LossctlError, UsageError
 from lossctl.record import record
@@ -324,6 +325,7 @@ def _condition(node: ast.expr, names: Mapping[str, str]) -> Condition:
         case ast.Name():
             return Comparison(_name(node, names), "==", (True,))
         case ast.Compare(first, operators, others):
+            others = [*others[:-1], _listed(node, operators[-1], others[-1])]
             sides = [first, *others]
             links = tuple(
                 _comparison(left, operator, right, names)
@@ -332,6 +334,15 @@ def _condition(node: ast.expr, names: Mapping[str, str]) -> Condition:
             return links[0] if len(links) == 1 else Joined(links, all=True)
         case _:
             raise _unknown(node, names)
+
+
+def _listed(whole: ast.expr, operator: ast.cmpop, last: ast.expr) -> ast.expr:
+    """Take one value in parentheses behind ``in`` for a list, as SQL does."""
+    ends = [(node.end_lineno, node.end_col_offset) for node in (whole, last)]
+    bare = not isinstance(last, ast.List | ast.Tuple | ast.Set)
+    if isinstance(operator, ast.In | ast.NotIn) and bare and ends[0] != ends[1]:
+        return ast.Tuple([last])
+    return last
 
 
 def _comparison(
@@ -344,7 +355,10 @@ def _comparison(
         return missing if isinstance(operator, ast.Is) else Not(missing)
     if isinstance(operator, ast.In | ast.NotIn):
         if not isinstance(right, ast.List | ast.Tuple | ast.Set):
-            raise _unknown(right, names)
+            raise UsageError(
+                f"--where: behind in stand values in parentheses, not {_shown(right, names)}",
+                hint="as in --where \"region in ('eu', 'us')\"",
+            )
         values = tuple(_literal(item, names) for item in right.elts)
         found = Comparison(_name(left, names), "in", values)
         return found if isinstance(operator, ast.In) else Not(found)
@@ -381,10 +395,14 @@ def _literal(node: ast.expr, names: Mapping[str, str]) -> Literal:
 
 
 def _unknown(node: ast.expr, names: Mapping[str, str]) -> LossctlError:
+    return UsageError(f"--where: {_shown(node, names)} is no part of a filter", hint=EXAMPLE)
+
+
+def _shown(node: ast.expr, names: Mapping[str, str]) -> str:
     text = ast.unparse(node)
     for stand_in, name in names.items():
         text = text.replace(stand_in, f"`{name}`")
-    return UsageError(f"--where: {text} is no part of a filter", hint=EXAMPLE)
+    return text
 
 
 def _comparisons(condition: Condition) -> Iterator[tuple[str, tuple[Literal, ...]]]:
@@ -401,10 +419,20 @@ def _comparisons(condition: Condition) -> Iterator[tuple[str, tuple[Literal, ...
                 yield from _comparisons(part)
 
 
+def _holds(text: str, operator: str, value: Literal) -> bool:
+    try:
+        return bool(compare(pa.array([text]), operator, value)[0].as_py())
+    except TextError:
+        return True  # whoever reads the row tells what is wrong with it
+
+
 def _may_be(known: Range, operator: str, value: Literal) -> bool:
     low, high = known.low, known.high
     if low is None or high is None:
         return True
+    if isinstance(low, str) and is_of_times(operator, value):
+        # Texts are in another order than the times that they tell.
+        return bool(low != high) or _holds(low, operator, value)
     try:
         wanted = key_of(low, value)
         possible = {

@@ -286,7 +286,7 @@ def test_words_of_python_alone_are_names_like_any_other() -> None:
         ("n + 1 > 2", "n + 1 is no part of a filter", "as in --where"),
         ("len(region) > 2", "len(region) is no part of a filter", "as in --where"),
         ("region.x == 'a'", "region.x is no part of a filter", "as in --where"),
-        ("n in region", "region is no part of a filter", "as in --where"),
+        ("n in region", "values in parentheses, not region", "as in --where"),
         ("n is 5", "5 is no part of a filter", "as in --where"),
         ("lambda: 1", "cannot read", "as in --where"),
         ("5", "5 is no part of a filter", "as in --where"),
