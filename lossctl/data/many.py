@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from lossctl.data.conditions import Range
 from lossctl.data.source import Fragment, Source, Wanted, format_of
 from lossctl.data.uniting import partition_types, united
-from lossctl.data.where import Range
 from lossctl.errors import InputError, Place
 from lossctl.record import record
 

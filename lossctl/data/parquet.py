@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lossctl.data import blocks, nested, store
+from lossctl.data.conditions import Range
 from lossctl.data.source import Fragment, Source, Wanted
-from lossctl.data.where import Range
 
 
 def describe(source: Source) -> Source:

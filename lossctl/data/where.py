@@ -11,30 +11,20 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from lossctl.data.binding import Slot, find_columns
-from lossctl.data.comparing import (
-    Literal,
-    beyond_doubles,
-    check_comparable,
-    compare,
-    contained,
-    is_of_times,
-    key_of,
-)
-from lossctl.data.faults import TextError
+from lossctl.data.comparing import Literal, beyond_doubles, check_comparable
+from lossctl.data.conditions import Comparison, Condition, IsNull, Joined, Not, Ranges
 from lossctl.data.source import How, Source
 from lossctl.errors import Gathered, LossctlError, UsageError
 from lossctl.record import record
 
 Mask = npt.NDArray[np.bool_]
-Values = Callable[[str], pa.Array]
 
 EXAMPLE = "as in --where \"region == 'eu' and (n >= 10 or `first seen` is null)\""
 OPERATORS: Mapping[type[ast.cmpop], str] = {
@@ -46,119 +36,8 @@ OPERATORS: Mapping[type[ast.cmpop], str] = {
     ast.GtE: ">=",
 }
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 WORDS = {"and", "or", "not", "in", "is"}
 CONSTANTS = {"null": "None", "none": "None", "true": "True", "false": "False"}
-
-
-@record
-class Range:
-    """What a file says of the values of a column in some of its rows, without being read."""
-
-    rows: int
-    nulls: int | None
-    """None where the file does not say."""
-    low: Any = None
-    """No value is below it; None where the file does not say."""
-    high: Any = None
-
-
-Ranges = Callable[[str], Range | None]
-
-
-@record
-class Comparison:
-    """A column compared with a value, or with each of several by ``in``."""
-
-    column: str
-    operator: str
-    values: tuple[Literal, ...]
-
-    def evaluate(self, column: Values) -> pa.Array:
-        """Give true, false or null for each row."""
-        values = column(self.column)
-        try:
-            if self.operator == "in":
-                return contained(values, self.values)
-            return compare(values, self.operator, self.values[0])
-        except TextError as error:
-            error.column = self.column
-            raise
-
-    def may_hold(self, ranges: Ranges, *, negated: bool) -> bool:
-        """Tell whether some row may make it true, or its opposite."""
-        known = ranges(self.column)
-        if known is None:
-            return True
-        if known.nulls == known.rows:
-            return False
-        if self.operator == "in":
-            return negated or any(_may_be(known, "==", value) for value in self.values)
-        # A NaN, which no range speaks of, makes the opposite of a comparison true.
-        if negated and not isinstance(known.low, float):
-            return _may_be(known, OPPOSITE[self.operator], self.values[0])
-        return negated or _may_be(known, self.operator, self.values[0])
-
-
-@record
-class IsNull:
-    """Whether a column has no value in a row."""
-
-    column: str
-
-    def evaluate(self, column: Values) -> pa.Array:
-        """Give true or false for each row."""
-        return column(self.column).is_null()
-
-    def may_hold(self, ranges: Ranges, *, negated: bool) -> bool:
-        """Tell whether some row may make it true, or its opposite."""
-        known = ranges(self.column)
-        if known is None or known.nulls is None:
-            return True
-        return known.nulls < known.rows if negated else known.nulls > 0
-
-
-@record
-class Not:
-    """The opposite of a condition; unknown where the condition is."""
-
-    part: Condition
-
-    def evaluate(self, column: Values) -> pa.Array:
-        """Give true, false or null for each row."""
-        import pyarrow.compute as pc
-
-        return pc.invert(self.part.evaluate(column))
-
-    def may_hold(self, ranges: Ranges, *, negated: bool) -> bool:
-        """Tell whether some row may make it true, or its opposite."""
-        return self.part.may_hold(ranges, negated=not negated)
-
-
-@record
-class Joined:
-    """Conditions of which all must hold, or any."""
-
-    parts: tuple[Condition, ...]
-    all: bool
-
-    def evaluate(self, column: Values) -> pa.Array:
-        """Give true, false or null for each row, by Kleene's logic."""
-        import pyarrow.compute as pc
-
-        join = pc.and_kleene if self.all else pc.or_kleene
-        found, *others = (part.evaluate(column) for part in self.parts)
-        for other in others:
-            found = join(found, other)
-        return found
-
-    def may_hold(self, ranges: Ranges, *, negated: bool) -> bool:
-        """Tell whether some row may make it true, or its opposite."""
-        each = (part.may_hold(ranges, negated=negated) for part in self.parts)
-        return all(each) if self.all != negated else any(each)
-
-
-Condition = Comparison | IsNull | Not | Joined
 
 
 @record
@@ -417,32 +296,3 @@ def _comparisons(condition: Condition) -> Iterator[tuple[str, tuple[Literal, ...
         case Joined(parts, _):
             for part in parts:
                 yield from _comparisons(part)
-
-
-def _holds(text: str, operator: str, value: Literal) -> bool:
-    try:
-        return bool(compare(pa.array([text]), operator, value)[0].as_py())
-    except TextError:
-        return True  # whoever reads the row tells what is wrong with it
-
-
-def _may_be(known: Range, operator: str, value: Literal) -> bool:
-    low, high = known.low, known.high
-    if low is None or high is None:
-        return True
-    if isinstance(low, str) and is_of_times(operator, value):
-        # Texts are in another order than the times that they tell.
-        return bool(low != high) or _holds(low, operator, value)
-    try:
-        wanted = key_of(low, value)
-        possible = {
-            "<": low < wanted,
-            "<=": low <= wanted,
-            ">": high > wanted,
-            ">=": high >= wanted,
-            "==": low <= wanted <= high,
-            "!=": isinstance(low, float) or not low == wanted == high,
-        }
-        return bool(possible[operator])
-    except (TypeError, ValueError):
-        return True
