@@ -190,14 +190,14 @@ def _chunk(
         batches = _filtered(reading.where, batches, chunk)
     _convert(task, reading, batches, chunk)
     for column in reading.carried:
-        values = _column(batches, column)
+        values = _as_spelt(reading, batches, column)
         coded = pa.types.is_dictionary(values.type)
         chunk.carried[column] = values.dictionary_decode() if coded else values
     if reading.pairing == "one file":
         _carry_keys(reading, batches, chunk)
     if reading.cells:
         try:
-            chunk.cells = cells.codes([_column(batches, column) for column in reading.cells])
+            chunk.cells = cells.codes([_as_spelt(reading, batches, c) for c in reading.cells])
         except TextError as error:
             message = f"--by slices by ranges or dates, and {error.text!r} is none"
             chunk.faults.append(chunk.placed(_text_fault(error, message, reading.cells, batches)))
@@ -263,6 +263,17 @@ def _convert(task: Task, reading: Reading, batches: Sequence[pa.RecordBatch], ch
 def _column(batches: Sequence[pa.RecordBatch], column: Column) -> pa.Array:
     source, name = column
     return batches[_part(source, batches)].column(name)
+
+
+def _as_spelt(reading: Reading, batches: Sequence[pa.RecordBatch], column: Column) -> pa.Array:
+    """Give a column to show; truths that a loss reads as numbers are words again."""
+    values, (source, name) = _column(batches, column), column
+    spelt = name in reading.sources[source].truths and column not in reading.as_numbers
+    if not spelt or not pa.types.is_floating(values.type):
+        return values
+    import pyarrow.compute as pc
+
+    return pc.if_else(pc.equal(values, 1.0), "True", "False")
 
 
 def _part(source: int, batches: Sequence[pa.RecordBatch]) -> int:

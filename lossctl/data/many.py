@@ -72,6 +72,7 @@ def unite(path: str, files: Sequence[Source], partitions: Sequence[Mapping[str, 
         None if None in rows else sum(filter(None, rows)),
         sum(file.size for file in files),
         members=members,
+        truths=frozenset.intersection(*(file.truths for file in files)),
     )
 
 

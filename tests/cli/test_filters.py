@@ -40,9 +40,9 @@ def write(times: Sequence[str | None], zone: str | None = None) -> None:
     table.to_parquet("texts.parquet", index=False, row_group_size=1)
 
 
-def kept(call: Call, path: str, where: str) -> list[int]:
+def kept(call: Call, path: str, where: str, loss: str = "mae") -> list[int]:
     """Give the numbers of the rows that a filter keeps."""
-    shown = call("worst", path, "-l", "mae", "-n", "9", "--where", where, "-f", "json")
+    shown = call("worst", path, "-l", loss, "-n", "9", "--where", where, "-f", "json")
     status, out, err = shown
     if status == Exit.UNMEASURABLE and "are dropped (filtered)" in err:
         return []
@@ -150,3 +150,27 @@ def test_in_takes_one_value_in_parentheses(script: Call) -> None:
     status, _, err = script("eval", "x.csv", "-l", "mae", "--where", "day in '2024-04-05'")
     assert status == Exit.USAGE
     assert "behind in stand values in parentheses, not '2024-04-05'" in err
+
+
+def test_truths_are_shown_alike_whether_or_not_a_loss_reads_them(script: Call) -> None:
+    """In slices, beside the worst rows and in files of scores, of one file and of several."""
+    rows = ["0.5,True,True", "0.25,False,False", "0.75,,", "0.125,False,False"]
+    for folder, parts in (("one", [rows]), ("two", [rows[:2], rows[2:]])):
+        Path(folder).mkdir()
+        for number, part in enumerate(parts):
+            lines = "\n".join(["prediction,target,same", *part])
+            Path(f"{folder}/{number}.csv").write_text(lines, encoding="utf-8")
+        shown = []
+        for name in ("target", "same"):
+            options = ["-l", "bce", "--nulls", "drop"]
+            _, out, _ = script("eval", folder, *options, "--by", name, "-f", "json")
+            slices = [list(result["slice"].values()) for result in json.loads(out)["results"]]
+            _, out, _ = script("worst", folder, *options, "--keep", name, "-f", "json")
+            worst = [row["columns"][name] for row in json.loads(out)["results"][0]["worst"]]
+            shown.append((slices, worst))
+        assert shown[0] == shown[1]
+        assert shown[0] == ([[], ["False"], ["True"], [None]], ["True", "False", "False"])
+    for name in ("target", "same"):
+        script("score", "one/0.csv", *options, "--keep", name, "-o", f"{name}.csv")
+        assert pd.read_csv(f"{name}.csv", dtype=str)[name].tolist()[:2] == ["True", "False"]
+        assert kept(script, "one/0.csv", f"{name} == true", "bce") == [1]
