@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 
@@ -44,6 +45,9 @@ def times_of(texts: pa.Array, *, zoned: bool = False, strict: bool = True) -> pa
     """
     import pyarrow.compute as pc
 
+    # Arrow reads fewer spellings, much faster, and refuses zones where there must be none.
+    with contextlib.suppress(pa.ArrowException):
+        return texts.cast(pa.timestamp("us", "UTC" if zoned else None)).cast(pa.timestamp("us"))
     coded = texts.dictionary_encode()
     read: list[dt.datetime | None] = []
     for place, text in enumerate(coded.dictionary.to_pylist()):
