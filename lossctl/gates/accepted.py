@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from lossctl.errors import Exit, InputError, LossctlError, Place
-from lossctl.gates.open import KEPT, numbers_document, other_conditions, other_rows
+from lossctl.gates.baseline import key_of
+from lossctl.gates.open import other_conditions, other_rows
+from lossctl.gates.stored import SCHEMA, read_stored, today
 from lossctl.record import record
 
-SCHEMA = {"name": "lossctl.baseline", "version": 1}
 STALE_DAYS = 90
 """From this age on, a baseline is worth a look."""
 
@@ -61,11 +62,6 @@ class Accepted:
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def today() -> date:
-    """Give the date, the same all over the world."""
-    return datetime.now(UTC).date()
-
-
 def accept(report: str, reason: str) -> Accepted:
     """Make a baseline of a JSON report or a state file.
 
@@ -77,13 +73,10 @@ def accept(report: str, reason: str) -> Accepted:
         A loss in it has no value.
 
     """
-    document = numbers_document(report)
-    results = tuple({name: result[name] for name in KEPT} for result in document["results"])
-    if lacking := [result["loss"] for result in results if result["value"] is None]:
+    stored = read_stored(report)
+    if lacking := [result["loss"] for result in stored.results if result["value"] is None]:
         raise BaselineError(f"{lacking[0]} has no value to compare with", place=Place(report))
-    return Accepted(
-        reason, today(), document["signature"], results, document.get("fingerprint"), report
-    )
+    return Accepted(reason, today(), stored.signature, stored.results, stored.fingerprint, report)
 
 
 def read_accepted(path: str) -> Accepted:
@@ -100,15 +93,12 @@ def read_accepted(path: str) -> Accepted:
     if not Path(path).exists():
         hint = "`lossctl baseline accept REPORT --reason WHY` makes one of a report"
         raise InputError("no such file", hint=hint, place=Place(path))
-    document = numbers_document(path)
-    if document["schema"] != SCHEMA:
+    stored = read_stored(path)
+    if stored.on is None:
         raise BaselineError("not an accepted baseline", place=Place(path))
-    try:
-        on, reason = date.fromisoformat(document["accepted"]), str(document["reason"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise BaselineError("damaged: it has no date or no reason", place=Place(path)) from error
-    results = tuple({name: result[name] for name in KEPT} for result in document["results"])
-    return Accepted(reason, on, document["signature"], results, document.get("fingerprint"), path)
+    return Accepted(
+        stored.reason, stored.on, stored.signature, stored.results, stored.fingerprint, path
+    )
 
 
 def other_data(before: Accepted, after: Accepted) -> str:
@@ -118,9 +108,9 @@ def other_data(before: Accepted, after: Accepted) -> str:
     )
     if fault is not None:
         return fault.message
-    rows = {_key(result): result["n"] for result in before.results}
+    rows = {key_of(result["loss"], result["slice"]): result["n"] for result in before.results}
     for result in after.results:
-        old = rows.get(_key(result), result["n"])
+        old = rows.get(key_of(result["loss"], result["slice"]), result["n"])
         if old != result["n"]:
             name = _name(result)
             return f"the baseline was measured on {old} rows of {name}, this is of {result['n']}"
@@ -146,10 +136,10 @@ def check_no_worse(before: Accepted, after: Accepted) -> None:
 
 
 def _worse(before: Accepted, after: Accepted) -> Iterator[str]:
-    new = {_key(result): result for result in after.results}
+    new = {key_of(result["loss"], result["slice"]): result for result in after.results}
     for old in before.results:
         name = _name(old)
-        found = new.get(_key(old))
+        found = new.get(key_of(old["loss"], old["slice"]))
         if found is None:
             yield f"{name} is not measured any more"
         elif _badness(found) > _badness(old):
@@ -158,10 +148,6 @@ def _worse(before: Accepted, after: Accepted) -> Iterator[str]:
 
 def _name(result: Mapping[str, Any]) -> str:
     return " ".join([result["loss"], *(f"{k}={v}" for k, v in result["slice"].items())])
-
-
-def _key(result: Mapping[str, Any]) -> tuple[str, str]:
-    return result["loss"], json.dumps(result["slice"], sort_keys=True)
 
 
 def _badness(result: Mapping[str, Any]) -> float:

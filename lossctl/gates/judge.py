@@ -233,6 +233,8 @@ def _observed_change(
                 "zero-baseline",
                 "the baseline is 0, so there is no relative increase; give max_increase as well",
             )
+    if not math.isfinite(amount.value):
+        return Fault("infinite-value", f"{what} goes beyond the largest double")
     seen = Observed(what, amount.value, result.n, baseline=change.baseline, limit=limit)
     if not check.by_interval or change.identical:
         return seen

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from lossctl import report as report_module
-from lossctl import statefile
-from lossctl.errors import InputError, LossctlError, Place
+from lossctl.errors import InputError, LossctlError
 from lossctl.gates.baseline import Baseline, Fault, Numbers, Summarised, key_of
+from lossctl.gates.stored import Stored, read_stored
 from lossctl.report import Report
 
 SAME = ("nulls", "nonfinite", "weight", "where", "missing", "duplicates")
 """Settings that must be those of the baseline, as they say which rows count and how much."""
-KEPT = ("loss", "slice", "value", "std_error", "ci", "n", "direction")
-"""What a baseline has of each result."""
-NUMBER = (int, float, type(None))
-KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "loss": str,
-    "slice": dict,
-    "value": NUMBER,
-    "std_error": NUMBER,
-    "n": int,
-}
-
-
-class UnreadableError(LossctlError):
-    """A file holds no numbers to compare with."""
-
-    slug = "baseline"
-
-
 HEAD = 200
 """Bytes at the start of a file that tell what lossctl wrote from rows."""
 
@@ -54,59 +32,10 @@ def holds_predictions(path: str, *, named: bool) -> bool:
     return not (head.startswith(b"{") and (b'"schema"' in head or head.startswith(b'{"digest"')))
 
 
-def numbers_document(path: str) -> dict[str, Any]:
-    """Give what a report, a state or an accepted baseline says, in the form of a report.
-
-    Raises
-    ------
-    InputError
-        There is no such file.
-    UnreadableError
-        It is none of these.
-
-    """
-    try:
-        document: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError("no such file", place=Place(path)) from error
-    except OSError as error:
-        raise UnreadableError(error.strerror or str(error), place=Place(path)) from error
-    except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"no JSON, or damaged: {error}", place=Place(path)) from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    name = schema.get("name") if isinstance(schema, dict) else None
-    if schema == statefile.SCHEMA:
-        return statefile.report_of(statefile.load_merged([path])).to_dict()
-    if schema != report_module.SCHEMA and name != "lossctl.baseline":
-        what = "nothing in it says what it is" if name is None else f"it is a {name}"
-        message = f"neither a report nor a state nor an accepted baseline; {what}"
-        raise UnreadableError(message, place=Place(path))
-    told: dict[str, Any] = document
-    if fault := _damage(told):
-        raise UnreadableError(f"damaged: {fault}", place=Place(path))
-    return told
-
-
-def _damage(document: Mapping[str, Any]) -> str:
-    """Say what a report lacks; nothing where its numbers can be compared with."""
-    if not isinstance(document.get("signature"), str):
-        return "it has no signature"
-    if not isinstance(document.get("results"), list):
-        return "it has no results"
-    for number, result in enumerate(document["results"], start=1):
-        lacking = [name for name in KEPT if not isinstance(result, dict) or name not in result]
-        if lacking:
-            return f"result {number} has no {lacking[0]}"
-        for name, kind in KINDS.items():
-            if not isinstance(result[name], kind):
-                return f"{name} of result {number} is {result[name]!r}"
-    return ""
-
-
 def open_baseline(path: str, candidate: Report) -> Baseline:
     """Open a baseline for a report; what is wrong with it is told by each check."""
     try:
-        return _summarised(numbers_document(path), candidate)
+        return _summarised(read_stored(path), candidate)
     except InputError:
         message = f"there is no baseline {path}; `lossctl baseline accept` makes one of a report"
         return Summarised({}, Fault("missing-baseline", message))
@@ -114,16 +43,16 @@ def open_baseline(path: str, candidate: Report) -> Baseline:
         return Summarised({}, Fault("unreadable-baseline", f"the baseline {error}"))
 
 
-def _summarised(document: dict[str, Any], candidate: Report) -> Summarised:
-    """Take the numbers of a report, unless it was made under other conditions."""
+def _summarised(stored: Stored, candidate: Report) -> Summarised:
+    """Take the numbers of an earlier run, unless it was made under other conditions."""
     numbers = {
         key_of(result["loss"], result["slice"]): Numbers(
             result["value"], result["std_error"], result["n"]
         )
-        for result in document["results"]
+        for result in stored.results
     }
-    fault = other_conditions(document["signature"], candidate.signature) or other_rows(
-        document.get("fingerprint"), candidate.fingerprint
+    fault = other_conditions(stored.signature, candidate.signature) or other_rows(
+        stored.fingerprint, candidate.fingerprint
     )
     return Summarised(numbers, fault)
 

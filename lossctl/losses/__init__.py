@@ -14,6 +14,7 @@ import pkgutil
 from lossctl.errors import SpecError
 from lossctl.losses._declare import (
     REGISTRY,
+    Direction,
     Loss,
     Parameter,
     Role,
@@ -77,6 +78,7 @@ __all__ = [
     "ClassLabel",
     "ClassTarget",
     "Classes",
+    "Direction",
     "Domain",
     "Finish",
     "HardMask",
