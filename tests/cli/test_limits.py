@@ -31,7 +31,7 @@ def gate(call: Call, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("limit", "status"),
-    [("mae=2", Exit.DONE), ("mae=0.01", Exit.LIMIT), ("mae=0.7", Exit.UNDECIDED), ("2", Exit.DONE)],
+    [("mae=2", Exit.DONE), ("mae=-0.3", Exit.LIMIT), ("mae=0.7", Exit.UNDECIDED), ("2", Exit.DONE)],
 )
 def test_the_interval_decides(call: Call, rows: str, limit: str, status: Exit) -> None:
     assert call("eval", rows, "-l", "mae", "--max", limit)[0] == status
@@ -52,7 +52,7 @@ def test_undecided_checks_may_be_settled(call: Call, rows: str) -> None:
 
 
 def test_exit_zero_masks_broken_limits_and_nothing_else(call: Call, rows: str) -> None:
-    for limit in ("0.01", "0.7"):
+    for limit in ("-0.3", "0.7"):
         status, found = gate(call, rows, "-l", "mae", "--max", limit, "--exit-zero")
         assert status == found["exit"] == Exit.DONE
         assert found["verdict"] in ("fail", "undecided")
@@ -63,7 +63,7 @@ def test_exit_zero_masks_broken_limits_and_nothing_else(call: Call, rows: str) -
 
 
 def test_what_could_not_be_measured_goes_before_what_failed(call: Call, rows: str) -> None:
-    more = ["--max", "0.7", "--max", "0.01"]
+    more = ["--max", "0.7", "--max", "-0.3"]
     assert call("eval", rows, "-l", "mae", *more)[0] == Exit.LIMIT
     status, out, err = call("eval", rows, "-l", "mae", *more, "--min-rows", "6")
     assert status == Exit.UNMEASURABLE
@@ -74,8 +74,8 @@ def test_what_could_not_be_measured_goes_before_what_failed(call: Call, rows: st
 
 def test_what_did_not_pass_is_told_in_every_format(call: Call, rows: str) -> None:
     for form in ("table", "json", "jsonl", "csv", "md", "value"):
-        _, _, err = call("eval", rows, "-l", "mae", "--max", "mae=0.01", "-f", form, "-q")
-        told = "fail: max mae: mae is 0.8 (0.0666486 to 1.53335); at most 0.01 is allowed\n"
+        _, _, err = call("eval", rows, "-l", "mae", "--max", "mae=-0.3", "-f", form, "-q")
+        told = "fail: max mae: mae is 0.8 (-0.238851 to 1.83885); at most -0.3 is allowed\n"
         assert err == f"{told}gate fail: 1 fail\n", form
     assert call("eval", rows, "-l", "mae", "--max", "mae=9", "-q")[2] == ""
 
