@@ -319,7 +319,8 @@ def _check_complete(
             "`lossctl baseline accept` has made of one"
         )
         raise UsageError(f"{changes[0]} has no baseline to compare with", hint=hint)
-    if limits.baseline is not None and not changes:
+    asked = limits.max_increase or limits.max_relative_increase
+    if limits.baseline is not None and not changes and not asked:
         hint = "--max-increase LOSS=X or --max-relative-increase LOSS=X"
         raise UsageError("a baseline is named, but no limit is on an increase", hint=hint)
     if ci == "off" and any(check.by_interval for check in checks):

@@ -117,6 +117,15 @@ def test_limits_that_lack_something_are_refused(
     assert message in err
 
 
+@pytest.mark.parametrize("limit", ["mae=nan", "mae=x", "rmse=1"])
+def test_a_wrong_limit_on_an_increase_is_one_error(call: Call, rows: str, limit: str) -> None:
+    """What the baseline is for is clear."""
+    command = ("eval", rows, "-l", "mae", "--max-increase", limit, "--baseline", "old.json")
+    status, _, err = call(*command)
+    assert (status, err.count("error: ")) == (Exit.USAGE, 1)
+    assert "error: max_increase " in err
+
+
 def test_gaps_beyond_the_allowed_rate_measure_nothing(call: Call, write: Write) -> None:
     path = write("gaps.csv", ROWS + ",2,a\n")
     command = ["eval", path, "-l", "mae", "--nulls", "drop", "--max", "9", "--max-null-rate"]
