@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,9 @@ def _by_manifest(text: str) -> list[Job]:
         entries = list(_entries(path))
     except OSError as error:
         raise InputError(error.strerror or str(error), place=Place(text)) from error
+    except RecursionError as error:
+        message = "not a readable manifest (it is nested too deeply)"
+        raise InputError(message, place=Place(text)) from error
     except (ValueError, csv.Error) as error:
         raise InputError(f"not a readable manifest ({error})", place=Place(text)) from error
     wrong = Gathered()
@@ -147,11 +151,17 @@ def _check_header(names: Sequence[str] | None, path: Path) -> None:
     Raises
     ------
     UsageError
-        It names no files of predictions.
+        It names no files of predictions, or something twice.
 
     """
-    if names is not None and PREDICTIONS not in names:
-        shown = ", ".join(names[:SHOWN]) + (" and more" if len(names) > SHOWN else "")
+    if names is None:  # of an empty file
+        return
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        message = f"the header names {', '.join(map(repr, repeated))} more than once"
+        raise UsageError(message, place=Place(str(path)))
+    if PREDICTIONS not in names:
+        more = " and more" if len(names) > SHOWN else ""
+        shown = ", ".join(names[:SHOWN] or ["an empty line"]) + more
         raise UsageError(
             f"a data file rather than a manifest: it has no column {PREDICTIONS!r}, only {shown}",
             hint="a pattern such as 'preds/*.csv' finds data files, `lossctl eval` measures one",
@@ -165,19 +175,51 @@ def _job(entry: Any, number: int, manifest: Path) -> Job:
     if not isinstance(entry, Mapping) or not entry.get(PREDICTIONS):
         known = ", ".join(map(str, entry)) if isinstance(entry, Mapping) else repr(entry)
         raise UsageError(f"a job without {PREDICTIONS!r}", hint=f"it has {known}", place=place)
-    labels = {str(k): v for k, v in entry.items() if k not in (PREDICTIONS, TARGETS, None)}
-    if wrong := [name for name, value in labels.items() if isinstance(value, dict | list | None)]:
-        message = f"the label {wrong[0]!r} is no single value"
-        raise UsageError(message, place=place)
-    predictions, targets = (
-        None if not entry.get(name) else _beside(manifest, str(entry[name]))
-        for name in (PREDICTIONS, TARGETS)
-    )
-    shown = {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in labels.items()
+    if None in entry:  # where the table puts cells beyond the header
+        named = len(entry) - 1
+        message = f"the row has {named + len(entry[None])} fields, the header {named}"
+        hint = "a field that holds the separator must stand in quotes"
+        raise UsageError(message, hint=hint, place=place)
+    files = {name: _file(name, entry.get(name), place) for name in (PREDICTIONS, TARGETS)}
+    predictions, targets = (file and _beside(manifest, file) for file in files.values())
+    labels = {
+        name: _label(name, value, place) for name, value in entry.items() if name not in files
     }
-    return Job(str(predictions), targets, shown or {"file": str(predictions)})
+    return Job(str(predictions), targets, labels or {"file": str(predictions)})
+
+
+def _file(name: str, value: Any, place: Place) -> str | None:
+    """Read the name of a file; an empty one is none.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+
+    """
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise UsageError(f"{name} is {value!r}, not the path of a file", place=place)
+    return value
+
+
+def _label(name: str, value: Any, place: Place) -> str:
+    """Write a value of a label as text.
+
+    Raises
+    ------
+    UsageError
+        It is no single value, or its label has no name.
+
+    """
+    if not name:
+        raise UsageError("a label has an empty name", place=place)
+    if isinstance(value, dict | list | None):
+        raise UsageError(f"the label {name!r} is no single value", place=place)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _beside(manifest: Path, file: str) -> str:

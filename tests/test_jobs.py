@@ -100,6 +100,14 @@ def test_a_manifest_lists_jobs(name: str) -> None:
     ]
 
 
+def test_dates_and_times_are_labels_by_their_text() -> None:
+    """TOML has values that JSON has not."""
+    values = ("2024-01-01", "2024-01-01T07:00:00", "07:30:00")
+    entries = [f'[[jobs]]\npredictions = "{n}.csv"\nat = {v}\n' for n, v in enumerate(values)]
+    Path("jobs.toml").write_text("".join(entries))
+    assert labels(find_jobs("jobs.toml", None)) == [{"at": value} for value in values]
+
+
 def test_files_of_a_manifest_lie_beside_it() -> None:
     """Relative to its folder; absolute paths and URLs stay as they are."""
     entries = ["d1.csv", "/root/x.csv", "s3://bucket/x.csv"]
@@ -125,6 +133,33 @@ def test_files_of_a_manifest_lie_beside_it() -> None:
         ("x.json", "[1]", None, UsageError, "row 1: a job without 'predictions'"),
         ("x.toml", "a = ", None, InputError, "not a readable manifest"),
         ("x.json", '[{"predictions": "a", "m": [1]}]', None, UsageError, "'m' is no single value"),
+        ("x.json", "[" * 100_000, None, InputError, "it is nested too deeply"),
+        ("x.toml", f"jobs = {'[' * 100_000}", None, InputError, "it is nested too deeply"),
+        ("x.json", '[{"predictions": 1}]', None, UsageError, "row 1: predictions is 1, not the"),
+        (
+            "x.json",
+            '[{"predictions": "a", "targets": true}]',
+            None,
+            UsageError,
+            "row 1: targets is True, not the path of a file",
+        ),
+        (
+            "x.json",
+            '[{"predictions": "a", "": 1}]',
+            None,
+            UsageError,
+            "row 1: a label has an empty",
+        ),
+        ("x.csv", "predictions,\na,1\n", None, UsageError, "row 1: a label has an empty name"),
+        ("x.csv", "predictions,m,m\na,1,2\n", None, UsageError, "names 'm' more than once"),
+        ("x.csv", "\npredictions,m\na,1\n", None, UsageError, "only an empty line"),
+        (
+            "x.csv",
+            "predictions,m\na,1\nb,2,3,4\n",
+            None,
+            UsageError,
+            "row 2: the row has 4 fields, the header 2",
+        ),
         (
             "x.json",
             '[{"predictions": "a", "m": 1}, {"predictions": "b"}]',

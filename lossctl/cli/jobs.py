@@ -47,7 +47,9 @@ class JobMeasure:
 def state_name(job: Job) -> str:
     """Name the state file of a job by its labels, and by a digest where those are no file name."""
     values = "-".join(re.sub(r"[^\w.=+]+", "_", value) for value in job.labels.values())[:80]
-    return f"{values}-{hashlib.sha256(job.name.encode()).hexdigest()[:8]}{SUFFIX}"
+    # A name of a file that is no text has letters that UTF-8 has not.
+    name = job.name.encode("utf-8", "backslashreplace")
+    return f"{values}-{hashlib.sha256(name).hexdigest()[:8]}{SUFFIX}"
 
 
 def prepare(folder: str | None, jobs: Sequence[Job], *, resume: bool) -> Path | None:

@@ -381,6 +381,15 @@ def test_labels_of_any_letters_make_names_of_states(call: Call) -> None:
     assert len(list(Path("states").iterdir())) == len(values)
 
 
+def test_a_label_that_is_no_text_names_a_state(script: Call, tmp_path: Path) -> None:
+    """As the name of a file may be none that UTF-8 can write."""
+    Path("jobs.json").write_text(r'[{"predictions": "truth/d0.csv", "m": "\ud800"}]')
+    options = ("-l", "mae", "-p", "target", "-t", "target", "--state-dir", "states", *JSON)
+    assert script("batch", "jobs.json", *options)[0] == Exit.DONE
+    assert script("batch", "jobs.json", *options, "--resume")[0] == Exit.DONE
+    assert len(list((tmp_path / "states").iterdir())) == 1
+
+
 # Whole features
 
 
