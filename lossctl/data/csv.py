@@ -222,12 +222,18 @@ class _TooLong(Exception):  # noqa: N818 - a signal, not a failure
 
 
 def _stream(source: Source, wanted: Wanted, block: int) -> Iterator[pa.RecordBatch]:
-    with _located(source, wanted), csv_text.open_rows(source) as file:
+    with (
+        _located(source, wanted),
+        csv_text.open_rows(source) as file,
+        # Arrow's threads drop the stream and its blocks when they come to it. Were these still
+        # Python's, a thread that waits for the interpreter's lock as it exits would abort.
+        pa.BufferedInputStream(pa.PythonFile(file, "r"), store.BUFFER) as stream,
+    ):
         if not file.peek(1):
             return
         try:
             for batch in pacsv.open_csv(
-                pa.PythonFile(file, "r"),
+                stream,
                 read_options=pacsv.ReadOptions(column_names=source.names, block_size=block),
                 parse_options=_parsing(source),
                 convert_options=_conversion(source, wanted),

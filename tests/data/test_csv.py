@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,3 +234,31 @@ def test_an_empty_line_of_a_single_column_is_a_missing_value(
     assert (caught.value.place.file, caught.value.place.row) == (str(predictions), 2)
     rows = measure("mae", predictions, targets, nulls="drop").rows
     assert (rows.read, rows.scored, rows.dropped["null"].count) == (3, 1, 2)
+
+
+EXITING = """
+import os, sys, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from lossctl.data import csv
+from lossctl.data.source import open_source
+source = open_source(sys.argv[1])
+sys.setswitchinterval(1)
+for batch in csv.read(csv.whole(source), {"target": "number"}, 5):
+    print(batch.num_rows)
+until = time.monotonic() + 0.05
+while time.monotonic() < until:
+    pass
+"""
+"""Reads on one processor, and exits without ever letting another thread run Python."""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be chosen")
+def test_threads_of_the_parser_need_no_python_once_the_rows_are_read(tmp_path: Path) -> None:
+    """One that waited for the interpreter as it exits would abort the user's program."""
+    path = tmp_path / "x.csv"
+    path.write_text("prediction,target\n1,2\n3,4\n", encoding="utf-8")
+    for _ in range(5):
+        done = subprocess.run(
+            [sys.executable, "-c", EXITING, path], capture_output=True, encoding="utf-8"
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
