@@ -174,8 +174,13 @@ def _interval(
 def welch_interval(
     value: float, first: tuple[float, int], second: tuple[float, int], level: float
 ) -> Interval | None:
-    """Give the interval of a difference of two samples, of which errors and rows are told."""
+    """Give the interval of a difference of two samples, of which errors and rows are told.
+
+    None beyond the largest double.
+    """
     error = math.hypot(first[0], second[0])
+    if not math.isfinite(error):
+        return None
     return interval(value, error, level, welch_df(first, second), "Welch t")
 
 
