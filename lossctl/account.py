@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lossctl.data.chunks import OTHER_LABELS
 from lossctl.data.tasks import Piece
 from lossctl.errors import DomainError, InputError, Place
 from lossctl.losses import Role
@@ -15,6 +14,8 @@ from lossctl.stats.extremes import Row
 from lossctl.stats.tally import Rows as CountedRows
 
 NONE = RowCount()
+SHOWN = 3
+"""How many labels a message names where none is the one that was told."""
 
 
 class Places:
@@ -55,9 +56,9 @@ def account(settings: Settings, state: State) -> tuple[Places, Rows]:
             _judge_labels(role, state.labels.get((spec.full, role.name), frozenset()), state)
     for what, others in _absent(state).values():
         if len(others) > 1:
-            shown = ", ".join(map(repr, others))
+            shown = [*map(repr, others[:SHOWN]), *(["..."] if len(others) > SHOWN else [])]
             raise DomainError(
-                f"no row has {what}; it holds {shown}" + ", ..." * (len(others) == OTHER_LABELS),
+                f"no row has {what}; it holds {', '.join(shown)}",
                 hint="told so, every row would count as 0; the label is written as in the file",
                 place=_place(state),
             )
@@ -106,7 +107,7 @@ def absent_labels(state: State) -> Iterator[str]:
 def _absent(state: State) -> dict[str, tuple[str, list[str]]]:
     """Give for each loss the label that was told and no row has, and the first others."""
     return {
-        spec: (what, sorted(map(str, seen))[:OTHER_LABELS])
+        spec: (what, sorted(map(str, seen)))
         for (spec, what), seen in sorted(state.labels.items())
         if all(isinstance(label, str) for label in seen)
     }

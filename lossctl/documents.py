@@ -26,7 +26,7 @@ def digest(stable: Mapping[str, Any]) -> str:
 def json_text(document: Mapping[str, Any]) -> str:
     """Write a document with indentation; of long lists, an item a line.
 
-    Python indents item by item, which takes a hundred times as long and is nothing to read.
+    Python indents by itself, which takes several times as long, and so much is nothing to read.
     """
 
     def text(value: Any) -> str:

@@ -168,13 +168,8 @@ def labels_seen(
         if seen := role.domain.labels_seen(values):
             yield role.name, seen
         if slot.kind == "positive":
-            present = frozenset({True}) if values.any() else chunk.other_labels.get(slot)
-            yield told_label(slot), present or frozenset()
-
-
-def told_label(slot: Slot) -> str:
-    """Name the label that a slot counts as 1."""
-    return f"the label {slot.positive!r} in the column {slot.columns[0]!r}"
+            what = f"the label {slot.positive!r} in the column {slot.columns[0]!r}"
+            yield what, chunk.labels[slot]
 
 
 def _measure_loss(

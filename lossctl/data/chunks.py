@@ -13,7 +13,7 @@ import pyarrow as pa
 from lossctl.data import shared, times
 from lossctl.data.binding import Slot
 from lossctl.data.cells import Cells
-from lossctl.data.convert import RowError, labels_of, take, to_values
+from lossctl.data.convert import RowError, first_labels, take, to_values
 from lossctl.data.faults import Fault, TextError
 from lossctl.data.in_step import in_step
 from lossctl.data.joined import Joined, Origin, Pairs
@@ -30,8 +30,8 @@ Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
 
-OTHER_LABELS = 3
-"""How many labels are named where none is the one that was told."""
+OTHER_LABELS = 4
+"""How many labels a chunk keeps where none is the one that was told."""
 
 
 @dataclass
@@ -53,8 +53,9 @@ class Chunk:
     """Marks the rows of the ``read`` ones that are left; None when all are."""
     cells: Indices | None = None
     """Cell of each row left, shape ``(rows,)``; None when rows are not sliced."""
-    other_labels: dict[Slot, frozenset[str]] = field(default_factory=dict)
-    """A few labels of the rows, for the slots that count a label which no row has."""
+    labels: dict[Slot, frozenset[bool | str]] = field(default_factory=dict)
+    """For the slots that count one label: True where a row has it, else a few others. It is of all
+    rows that were read and not filtered, so that it does not depend on how they were cut."""
     carried: dict[Column, pa.Array] = field(default_factory=dict)
     """What `Reading.carried` asks for: as the file has it, without dictionaries, row by row."""
     filtered: dict[str, Indices] = field(default_factory=dict)
@@ -248,9 +249,8 @@ def _convert(task: Task, reading: Reading, batches: Sequence[pa.RecordBatch], ch
         if found is None:
             continue
         chunk.values[slot], missing = found
-        if slot.kind == "positive" and not chunk.values[slot].any():
-            column = _column(batches, (slot.source, slot.columns[0]))
-            chunk.other_labels[slot] = labels_of(column, OTHER_LABELS)
+        if slot.kind == "positive":
+            chunk.labels[slot] = _labels(slot, batches, chunk.values[slot], missing)
         if missing is not None:
             chunk.missing[slot] = missing
             if reading.nulls == "error":
@@ -263,6 +263,15 @@ def _convert(task: Task, reading: Reading, batches: Sequence[pa.RecordBatch], ch
 def _column(batches: Sequence[pa.RecordBatch], column: Column) -> pa.Array:
     source, name = column
     return batches[_part(source, batches)].column(name)
+
+
+def _labels(
+    slot: Slot, batches: Sequence[pa.RecordBatch], values: Any, missing: Mask | None
+) -> frozenset[bool | str]:
+    """Tell whether a row has the label that a slot counts as 1, or else which others rows have."""
+    if (values if missing is None else values[~missing]).any():
+        return frozenset({True})
+    return first_labels(_column(batches, (slot.source, slot.columns[0])), OTHER_LABELS)
 
 
 def _as_spelt(reading: Reading, batches: Sequence[pa.RecordBatch], column: Column) -> pa.Array:

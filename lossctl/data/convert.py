@@ -178,7 +178,7 @@ def _positives(column: pa.Array, positive: str) -> Array:
     return matches[codes].astype(np.float64)
 
 
-def labels_of(column: pa.Array, most: int) -> frozenset[str]:
+def first_labels(column: pa.Array, most: int) -> frozenset[str]:
     """Give the first few labels of a column in the order of texts."""
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     present = np.unique(buffers.view(coded.indices)[~_marked(coded)]).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from lossctl.comparison import Comparison, Difference
 from lossctl.finishing import welch_interval
@@ -60,6 +60,12 @@ class Numbers:
     value: float | None
     std_error: float | None
     n: int
+    """Rows that the error comes from."""
+
+    @classmethod
+    def of(cls, value: float | None, std_error: float | None, n: int, df: float | None) -> Self:
+        """Take a result's numbers; ``df`` of its interval does not count rows of weight 0."""
+        return cls(value, std_error, n if df is None else round(df) + 1)
 
 
 @record
@@ -86,7 +92,8 @@ class Summarised:
             return Fault("undefined-baseline", f"{candidate.loss} of the baseline is undefined")
         if by_interval and found.n < 2:
             return Fault("too-few-rows", f"{found.n} row of the baseline has no interval")
-        mine = Numbers(candidate.value, candidate.std_error, candidate.n)
+        df = None if candidate.ci is None else candidate.ci.df
+        mine = Numbers.of(candidate.value, candidate.std_error, candidate.n, df)
         if mine == found:
             zero = Amount(0.0)
             return Change(found.value, zero, zero if found.value else None, identical=True)

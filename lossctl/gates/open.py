@@ -46,8 +46,8 @@ def open_baseline(path: str, candidate: Report) -> Baseline:
 def _summarised(stored: Stored, candidate: Report) -> Summarised:
     """Take the numbers of an earlier run, unless it was made under other conditions."""
     numbers = {
-        key_of(result["loss"], result["slice"]): Numbers(
-            result["value"], result["std_error"], result["n"]
+        key_of(result["loss"], result["slice"]): Numbers.of(
+            result["value"], result["std_error"], result["n"], (result["ci"] or {}).get("df")
         )
         for result in stored.results
     }

@@ -34,7 +34,7 @@ class Installed:
 @functools.cache
 def installed() -> Installed:
     """Load the losses of every package; a name that is taken stays with whoever had it first."""
-    from importlib.metadata import entry_points  # takes a tenth of a start
+    from importlib.metadata import entry_points  # brings email and zipfile along
 
     found: dict[str, Loss] = {}
     seen: list[Loss] = []

@@ -180,7 +180,8 @@ def test_the_positive_label_is_found_in_columns_of_any_type(
         (["yes", "no"], "'no', 'yes'"),
         ([0, 1], "'0', '1'"),
         ([True, False], "'False', 'True'"),
-        (list("dcba"), "'a', 'b', 'c', ..."),
+        (list("dcba"), "it holds 'a', 'b', 'c', ..."),
+        (list("cba"), "it holds 'a', 'b', 'c' ("),
     ],
 )
 @pytest.mark.parametrize("chunk_rows", [1, 3])
@@ -192,6 +193,19 @@ def test_a_positive_label_that_is_none_of_several_is_refused(
     with pytest.raises(LossctlError, match="no row has the label 'yse'") as caught:
         evaluate_files("mbe", path, positive="yse", chunk_rows=chunk_rows)
     assert shown in str(caught.value)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, 5])
+def test_labels_of_rows_that_are_dropped_are_labels_that_are_there(
+    evaluate_files: Evaluate, parquet: Write, chunk_rows: int
+) -> None:
+    """However the rows are cut."""
+    path = parquet(
+        prediction=[None, 0.0, 0.0, 0.0, 0.0], target=["yes", "no", "unsure", "no", None]
+    )
+    report = evaluate_files("mbe", path, positive="yes", nulls="drop", chunk_rows=chunk_rows)
+    assert report.rows.scored == 3
+    assert not any("no row has" in warning for warning in report.warnings)
 
 
 def test_a_positive_label_that_no_row_has_is_warned_of_where_all_have_another(

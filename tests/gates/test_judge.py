@@ -176,6 +176,13 @@ def test_a_change_is_held_against_both_standard_errors() -> None:
     assert against(Check("max_increase", 0.11, "mae", decide="point"), base).verdict == "pass"
 
 
+def test_rows_of_weight_0_do_not_make_a_change_surer() -> None:
+    """The interval of the value knows how many rows have one."""
+    few = replace(RESULT, ci=Interval(0.95, 0.8, 1.2, "t", 9))
+    outcome = against(Check("max_increase", 0.5, "mae"), Numbers.of(0.9, 0.1, 100, 9), few)
+    assert outcome.upper == pytest.approx(0.1 + stats.t.ppf(0.975, 18) * math.hypot(0.1, 0.1))
+
+
 def test_relative_is_to_the_size_of_the_baseline() -> None:
     below = replace(RESULT, value=-1.0)
     outcome = against(
